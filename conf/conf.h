@@ -1,0 +1,158 @@
+/* The configuration: read by the master, frozen, inherited by fork.  After conf_load it is never written again.
+ * Which keys exist, their defaults and ranges: conf_keys.def.  Durations are ms, sizes bytes. */
+#ifndef CONF_H
+#define CONF_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "cleanup.h"
+#include "err.h"
+#include "log.h"
+#include "url.h"
+
+#define CONF_PATH_DEFAULT SYSCONFDIR "/regrelay/regrelay.ini"
+#define CONF_NAME_MAX     40 /* of a section: "registry NAME" must fit inih's 49 */
+#define CONF_PROXIES      32
+#define CONF_REGISTRIES   32
+#define CONF_NAMES        (CONF_PROXIES + CONF_REGISTRIES)
+
+enum conf_sandbox { CONF_SANDBOX_AUTO, CONF_SANDBOX_REQUIRED, CONF_SANDBOX_OFF };
+enum conf_protocol { CONF_PROTOCOL_HTTP, CONF_PROTOCOL_SOCKS5, CONF_PROTOCOL_CONNECT };
+enum conf_form { CONF_FORM_ORIGIN, CONF_FORM_ABSOLUTE };
+enum conf_auth { CONF_AUTH_NONE, CONF_AUTH_BEARER, CONF_AUTH_SERVICE_TOKEN, CONF_AUTH_BASIC };
+enum conf_scheme { CONF_SCHEME_HTTP, CONF_SCHEME_HTTPS };
+enum conf_forwarded_proto { CONF_FORWARDED_NONE, CONF_FORWARDED_HTTP, CONF_FORWARDED_HTTPS };
+
+/* A list key: the values in file order.  items is NULL when count is 0. */
+struct conf_list {
+	char **items;
+	unsigned count;
+};
+
+/* An address to listen on. */
+struct conf_address {
+	struct sockaddr_storage sa; /* AF_INET or AF_INET6; "*" is [::] with IPV6_V6ONLY off */
+	socklen_t len;
+	bool dual;                  /* "*": both families on one socket, or 0.0.0.0 where there is no IPv6 */
+	char text[64];              /* as written */
+};
+
+struct conf_addresses {
+	struct conf_address *items;
+	unsigned count;
+};
+
+struct conf_master {
+	unsigned workers;            /* 1..128; auto is resolved at load */
+	char *user;                  /* "" = stay as started */
+	char *control;               /* path of the socket */
+	unsigned control_mode;       /* permission bits */
+	char *control_group;         /* "" = primary group */
+	uint64_t drain_timeout, drain_delay, reload_timeout, stuck_timeout;
+	unsigned max_generations;
+	enum conf_sandbox sandbox;
+};
+
+struct conf_listen {
+	struct conf_addresses address;
+	unsigned public_port;        /* 0 = not given */
+	unsigned backlog;
+	unsigned max_connections;    /* of one worker */
+	unsigned max_connections_per_address;
+	uint64_t head_timeout, idle_timeout, send_timeout;
+	uint64_t head_size;          /* bytes of a request head */
+	unsigned head_fields;
+	uint64_t min_rate;           /* bytes per second; 0 = off */
+	char *tls_certificate, *tls_key;
+};
+
+struct conf_admin {
+	struct conf_addresses address; /* count 0 = off */
+	bool expose_health, expose_metrics;
+};
+
+struct conf_log {
+	enum log_level level;
+	enum log_format format;
+	bool access;
+};
+
+struct conf_proxy {
+	char *name;                  /* "default" for [proxy] */
+	struct url_hostport address; /* of the connectivity proxy */
+	unsigned index;              /* in shared memory (stats upstream row); < STATS_UPSTREAMS */
+	int name_index;              /* in conf->names; -1 when address.host is a literal */
+	enum conf_protocol protocol;
+	enum conf_form request_form;
+	char *location_id;           /* "" = none */
+	enum conf_auth auth;
+	char *credentials, *auth_file, *token_file, *token_resource, *ca_file;
+	char *tls_client_certificate, *tls_client_key;
+	struct conf_list socks_methods;
+	uint64_t connect_timeout, header_budget, stall_timeout, stall_grace, resume_timeout, idle_timeout;
+	uint64_t probe_interval;
+	unsigned max_connections;    /* whole daemon */
+	unsigned breaker_failures;
+	bool direct;                 /* made up for a registry with `proxy = none`: address is the registry's */
+};
+
+struct conf_registry {
+	char *name;                  /* "default" for [registry] */
+	struct url_hostport host;    /* virtual host:port, port filled in from scheme */
+	char *authority;             /* "host:port" as it goes into Host */
+	enum conf_scheme scheme;
+	const struct conf_proxy *proxy; /* never NULL after load; one of conf->proxy */
+	bool is_default;
+	char *prefix;                /* "" = none; without slashes at the ends */
+	char *ns;                    /* "" = none */
+	char *match_host;            /* "" = none; compared with the client's Host, with or without port */
+	char *authorization;         /* "pass" or "file:PATH" */
+	struct conf_list allow, deny, token_hosts, redirect_hosts, redirect_pass;
+	bool forwarded_host;
+	enum conf_forwarded_proto forwarded_proto;
+	char *ca_file, *tls_name, *tls_client_certificate, *tls_client_key;
+	char *location_id;           /* effective: the registry's own or the proxy's; "" = none */
+};
+
+struct conf {
+	char *path;                  /* as opened */
+	char hash[65];               /* SHA-256 of the file's bytes, hex */
+	struct conf_master master;
+	struct conf_listen listen;
+	struct conf_admin admin;
+	struct conf_log log;
+	struct conf_proxy *proxy[CONF_PROXIES + CONF_REGISTRIES]; /* configured ones, then the direct ones */
+	unsigned proxies;
+	struct conf_registry *registry[CONF_REGISTRIES];
+	unsigned registries;
+	const struct conf_registry *default_registry;
+	/* Names the keeper resolves: proxy addresses that are not literals, each once.  Virtual hosts never. */
+	const char *names[CONF_NAMES];
+	unsigned names_count;
+	struct conf_origins *origins; /* conf_dump's: which line gave which value */
+};
+
+/* All errors of a file, in line order.  Each is "PATH:LINE: text" (no line for what is missing). */
+struct conf_errors {
+	char **line;
+	unsigned count;
+};
+void conf_errors_free(struct conf_errors *e);
+
+/* Reads path (NULL = CONF_PATH_DEFAULT) and checks everything.  0: *ret is a new configuration, owned by the
+ * caller (conf_free).  -EINVAL: errors lists what is wrong, all of it.  -errno: errors says which file could
+ * not be read.  *ret is written only on 0.  Opens no socket, resolves no name. */
+MUST_CHECK int conf_load(const char *path, struct conf **ret, struct conf_errors *errors);
+void conf_free(struct conf *c);
+
+/* Prints the effective configuration as a file that loads to the same, with the origin of each value as a
+ * comment and secrets masked. */
+int conf_dump(const struct conf *c, int fd);
+
+/* The port clients use, for texts: public_port, else that of the first listen address. */
+unsigned conf_public_port(const struct conf *c);
+
+#endif

@@ -1,0 +1,61 @@
+/* A parsed HTTP head: start line and fields as views into the bytes it was parsed from (which must stay put as
+ * long as the head is used).  Filled by http_wire.c, which alone knows the parser library. */
+#ifndef HTTP_HEAD_H
+#define HTTP_HEAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "strview.h"
+
+#define HTTP_FIELDS_MAX 128 /* bound of the table; the configured limit is lower */
+
+enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_METHOD_OTHER /* known to the parser, not to us */ };
+
+struct http_field {
+	struct strview name, value; /* value is trimmed */
+};
+
+enum http_framing {
+	HTTP_BODY_NONE,   /* no body follows, whatever the fields say (HEAD, 1xx, 204, 304) or a request without one */
+	HTTP_BODY_LENGTH, /* content_length bytes */
+	HTTP_BODY_CHUNKED,
+	HTTP_BODY_CLOSE   /* until the connection ends; responses only */
+};
+
+struct http_head {
+	unsigned minor;             /* HTTP/1.minor */
+	enum http_method method;    /* requests */
+	struct strview method_text;
+	struct strview target;      /* request target as sent */
+	unsigned status;            /* responses, 100..599 */
+	struct strview reason;
+	struct http_field field[HTTP_FIELDS_MAX];
+	unsigned fields;
+	enum http_framing framing;
+	uint64_t content_length;    /* when has_length */
+	bool has_length;            /* a valid Content-Length was there (also with HEAD, 304) */
+	bool keep_alive;            /* may the connection carry another message (RFC 9112 9.3) */
+	bool expect_continue;
+	size_t bytes;               /* length of the head */
+};
+
+/* The first field of that name (any case); NULL when there is none. */
+const struct http_field *http_head_find(const struct http_head *h, struct strview name);
+/* Its value, or SV_NONE. */
+struct strview http_head_value(const struct http_head *h, struct strview name);
+unsigned http_head_count(const struct http_head *h, struct strview name);
+/* True when a field `name` (a comma list, any of its lines) has that token (any case). */
+bool http_head_has_token(const struct http_head *h, struct strview name, struct strview token);
+/* True for Connection, Keep-Alive, TE, Trailer, Transfer-Encoding, Upgrade, Proxy-*, and what Connection names
+ * (RFC 9110 7.6.1). */
+bool http_head_is_hop_by_hop(const struct http_head *h, struct strview name);
+
+/* tchar, RFC 9110 5.6.2 */
+bool http_is_token(struct strview s);
+
+/* Appends "name: value\r\n".  False when there is no room. */
+MUST_CHECK bool http_put_field(struct buf *b, struct strview name, struct strview value);
+
+#endif

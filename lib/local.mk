@@ -1,0 +1,27 @@
+noinst_LIBRARIES += lib/librrlib.a
+lib_librrlib_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIB_INC)
+lib_librrlib_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
+lib_librrlib_a_SOURCES = \
+	lib/buf.c lib/buf.h \
+	lib/cleanup.h \
+	lib/clock.h \
+	lib/err.c lib/err.h \
+	lib/errors.c lib/errors.def lib/errors.h \
+	lib/exitcode.h \
+	lib/heritage.h \
+	lib/http_chunk.h \
+	lib/http_gate.h \
+	lib/http_head.h \
+	lib/http_wire.h \
+	lib/list.h \
+	lib/log.c lib/log.h \
+	lib/log_journal.c lib/log_journal.h \
+	lib/log_text.c lib/log_text.h \
+	lib/loop.c lib/loop.h \
+	lib/msg.c lib/msg.def lib/msg.h \
+	lib/num.c lib/num.h \
+	lib/shm.c lib/shm.h \
+	lib/stats.c lib/stats.def lib/stats.h \
+	lib/strview.c lib/strview.h \
+	lib/transport.c lib/transport.h \
+	lib/url.h

@@ -1,0 +1,80 @@
+/* The journal's native protocol (systemd.journal-fields(7)).  Any process. */
+#include "log_journal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+int log_journal_open(void)
+{
+	static const struct sockaddr_un journald = { .sun_family = AF_UNIX,
+		                                     .sun_path = "/run/systemd/journal/socket" };
+	CLEANUP(close_p) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&journald, sizeof(journald)) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
+static void journal_key(struct log_out *o, const char *key)
+{
+	log_out_raw(o, SV("REGRELAY_"));
+	for (; *key; key++) {
+		char c = *key >= 'a' && *key <= 'z' ? (char)(*key - 'a' + 'A') : *key == '.' ? '_' : *key;
+		log_out_raw(o, sv_make(&c, 1));
+	}
+	log_out_raw(o, SV("="));
+}
+
+/* Every value is one line: bytes that would end it are escaped as in the text form. */
+static void journal_value(struct log_out *o, struct strview s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		char hex[8];
+		unsigned char c = (unsigned char)s.p[i];
+		if (c >= 0x20 && c < 0x7f) {
+			log_out_raw(o, sv_make(s.p + i, 1));
+		} else {
+			(void)snprintf(hex, sizeof(hex), "\\x%02x", c);
+			log_out_raw(o, sv_str(hex));
+		}
+	}
+	log_out_raw(o, SV("\n"));
+}
+
+size_t log_journal_render(const struct log_record *rec, char *line, size_t cap)
+{
+	struct log_out o = { .p = line, .cap = cap - 1 };
+	char head[96];
+
+	(void)snprintf(head, sizeof(head), "PRIORITY=%d\nSYSLOG_IDENTIFIER=regrelay\nREGRELAY_PROCESS=%s\n",
+	               (int)rec->level, rec->process);
+	log_out_raw(&o, sv_str(head));
+	for (size_t i = 0; i < rec->count; i++) {
+		const struct log_field *f = &rec->fields[i];
+		journal_key(&o, f->key);
+		if (f->kind == LOG_FIELD_TEXT) {
+			journal_value(&o, f->text);
+		} else {
+			log_out_number(&o, f->number);
+			log_out_raw(&o, SV("\n"));
+		}
+	}
+	log_out_raw(&o, SV("MESSAGE="));
+	journal_value(&o, rec->words);
+	if (o.n && line[o.n - 1] != '\n')
+		line[o.n++] = '\n';
+	return o.n;
+}
+
+bool log_journal_send(int fd, const char *line, size_t n)
+{
+	ssize_t r;
+
+	do
+		r = send(fd, line, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (r < 0 && errno == EINTR);
+	return r == (ssize_t)n;
+}

@@ -1,0 +1,59 @@
+/* The one shared mapping and its seqlocks.  Master, worker, keeper. */
+#include "shm.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct shm *shm_open_anonymous(struct err *reterr)
+{
+	void *p = mmap(NULL, sizeof(struct shm), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED) {
+		(void)err_sys(reterr, -errno, "cannot map %zu bytes of shared memory", sizeof(struct shm));
+		return NULL;
+	}
+	return p;
+}
+
+void shm_close(struct shm *s)
+{
+	if (s)
+		(void)munmap(s, sizeof(*s));
+}
+
+void names_publish(struct names_entry *e, enum names_state state, const struct names_address *address,
+                   unsigned count, const char *error, uint64_t now_ms)
+{
+	/* A keeper that was killed in the middle left an odd number; starting from the next odd one repairs it. */
+	uint32_t seq = atomic_load_explicit(&e->seq, memory_order_relaxed) | 1u;
+
+	atomic_store_explicit(&e->seq, seq, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+	e->state = state;
+	e->count = count < SHM_ADDRESSES ? count : SHM_ADDRESSES;
+	e->changed_ms = now_ms;
+	if (e->count)
+		memcpy(e->address, address, e->count * sizeof(*address));
+	(void)snprintf(e->error, sizeof(e->error), "%s", error);
+	atomic_store_explicit(&e->seq, seq + 1, memory_order_release);
+}
+
+int names_read(const struct names_entry *e, struct names_entry *ret)
+{
+	for (int tries = 0; tries < 100; tries++) {
+		uint32_t before = atomic_load_explicit(&e->seq, memory_order_acquire);
+		if (before & 1)
+			continue;
+		memcpy(ret, e, sizeof(*ret));
+		atomic_thread_fence(memory_order_acquire);
+		if (atomic_load_explicit(&e->seq, memory_order_relaxed) != before)
+			continue;
+		if (ret->count > SHM_ADDRESSES)
+			ret->count = SHM_ADDRESSES;
+		ret->error[sizeof(ret->error) - 1] = '\0';
+		return 0;
+	}
+	return -EAGAIN;
+}

@@ -1,0 +1,42 @@
+/* A borrowed piece of text: pointer and length, not terminated.  Any process. */
+#include "strview.h"
+
+struct strview sv_trim(struct strview s)
+{
+	while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
+		s = sv_from(s, 1);
+	while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+		s.n--;
+	return s;
+}
+
+bool sv_cut(struct strview *s, char sep, struct strview *ret_part)
+{
+	if (!s->p)
+		return false;
+	const char *at = s->n ? memchr(s->p, sep, s->n) : NULL;
+	if (!at) {
+		*ret_part = *s;
+		*s = SV_NONE;
+		return true;
+	}
+	*ret_part = sv_make(s->p, (size_t)(at - s->p));
+	*s = sv_from(*s, ret_part->n + 1);
+	return true;
+}
+
+bool sv_copy(char *dst, size_t cap, struct strview s)
+{
+	dst[0] = '\0';
+	if (s.n >= cap)
+		return false;
+	if (s.n)
+		memcpy(dst, s.p, s.n);
+	dst[s.n] = '\0';
+	return true;
+}
+
+bool sv_contains(struct strview s, struct strview needle)
+{
+	return needle.n == 0 || (s.n >= needle.n && memmem(s.p, s.n, needle.p, needle.n) != NULL);
+}

@@ -1,0 +1,102 @@
+/* A connected stream socket in an event loop: the plain kind.  Worker, keeper. */
+#include "transport.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+static void on_event(struct watch *w, uint32_t events)
+{
+	struct transport *t = container_of(w, struct transport, watch);
+
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		t->readable = true;
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		t->writable = true;
+	if (events & EPOLLRDHUP)
+		t->peer_closed = true;
+	if (events & (EPOLLHUP | EPOLLERR))
+		t->failed = true;
+	t->fn(t);
+}
+
+static ssize_t plain_read(struct transport *t, void *bytes, size_t n)
+{
+	ssize_t r;
+
+	do
+		r = recv(t->fd, bytes, n, 0);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
+}
+
+static ssize_t plain_writev(struct transport *t, const struct iovec *part, int parts)
+{
+	const struct msghdr h = { .msg_iov = (struct iovec *)(uintptr_t)part, .msg_iovlen = (size_t)parts };
+	ssize_t r;
+
+	do
+		r = sendmsg(t->fd, &h, MSG_NOSIGNAL);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
+}
+
+static void plain_close(struct transport *t)
+{
+	fd_close(&t->fd);
+}
+
+static const struct transport_ops plain_ops = { plain_read, plain_writev, plain_close };
+
+int transport_open_plain(struct transport *t, struct loop *l, int fd, transport_fn *fn)
+{
+	*t = (struct transport){ .ops = &plain_ops, .fd = -1, .fn = fn };
+	int r = loop_add(l, &t->watch, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, on_event);
+	if (r < 0)
+		return r;
+	t->fd = fd;
+	return 0;
+}
+
+ssize_t transport_read(struct transport *t, void *bytes, size_t n)
+{
+	ssize_t r = t->ops->read(t, bytes, n);
+
+	if (r == -EAGAIN)
+		t->readable = false;
+	return r;
+}
+
+ssize_t transport_writev(struct transport *t, const struct iovec *part, int parts)
+{
+	ssize_t r = t->ops->writev(t, part, parts);
+
+	if (r == -EAGAIN)
+		t->writable = false;
+	return r;
+}
+
+ssize_t transport_write(struct transport *t, const void *bytes, size_t n)
+{
+	const struct iovec part = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = n };
+
+	return transport_writev(t, &part, 1);
+}
+
+void transport_close(struct transport *t)
+{
+	if (t->fd < 0)
+		return;
+	loop_del(&t->watch);
+	t->ops->close(t);
+	t->readable = t->writable = false;
+}
+
+void transport_reset(struct transport *t)
+{
+	const struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+	if (t->fd < 0)
+		return;
+	(void)setsockopt(t->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	transport_close(t);
+}

@@ -1,0 +1,47 @@
+/* A connected stream socket in an event loop: edge-triggered, registered once, readiness remembered.  Plain now;
+ * TLS becomes a second table of the same verbs. */
+#ifndef TRANSPORT_H
+#define TRANSPORT_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "loop.h"
+
+struct transport;
+
+struct transport_ops {
+	ssize_t (*read)(struct transport *t, void *bytes, size_t n);
+	ssize_t (*writev)(struct transport *t, const struct iovec *part, int parts);
+	void (*close)(struct transport *t);
+};
+
+typedef void transport_fn(struct transport *t); /* something became ready; read the flags */
+
+struct transport {
+	const struct transport_ops *ops;
+	struct watch watch;
+	int fd;              /* owned; -1 = closed */
+	transport_fn *fn;
+	bool readable;       /* a read may give something (also EOF or an error) */
+	bool writable;
+	bool peer_closed;    /* the peer has sent its FIN (EPOLLRDHUP); bytes may still wait before it */
+	bool failed;         /* EPOLLERR/EPOLLHUP: the next read or write gives the error */
+};
+
+/* Takes fd (connected or connecting, NONBLOCK) into the loop.  0: fd belongs to t.  -errno: it is still the
+ * caller's. */
+MUST_CHECK int transport_open_plain(struct transport *t, struct loop *l, int fd, transport_fn *fn);
+
+/* > 0 bytes; 0 = the peer's end; -EAGAIN = nothing now (readable becomes false); -errno. */
+MUST_CHECK ssize_t transport_read(struct transport *t, void *bytes, size_t n);
+/* >= 0 bytes taken, maybe fewer than given; -EAGAIN (writable becomes false); -errno. */
+MUST_CHECK ssize_t transport_write(struct transport *t, const void *bytes, size_t n);
+MUST_CHECK ssize_t transport_writev(struct transport *t, const struct iovec *part, int parts);
+/* Leaves the loop and closes.  May be called twice.  The memory of t is freed only through loop_defer. */
+void transport_close(struct transport *t);
+/* The same with RST instead of FIN: the peer must not take what it has for complete. */
+void transport_reset(struct transport *t);
+
+#endif

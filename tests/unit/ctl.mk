@@ -1,0 +1,1 @@
+# Unit tests of ctl; see ../../Makefile.am.

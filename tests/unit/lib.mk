@@ -1,0 +1,1 @@
+# Unit tests of lib; see ../../Makefile.am.

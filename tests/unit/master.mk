@@ -1,0 +1,1 @@
+# Unit tests of master; see ../../Makefile.am.

@@ -1,0 +1,39 @@
+/* One exchange with an upstream: from the queue for a connection to the last byte of the body.  Worker (and the
+ * keeper's probes).  The request's views must stay valid until source_free. */
+#ifndef FETCH_H
+#define FETCH_H
+
+#include "conf.h"
+#include "heritage.h"
+#include "loop.h"
+#include "source.h"
+
+struct upstream; /* all pools and queues of one process (upstream.h) */
+
+struct fetch_request {
+	const struct conf_registry *registry;
+	enum stats_route route;
+	enum http_method method;        /* HTTP_GET or HTTP_HEAD */
+	struct strview path;            /* path and query as the upstream shall see it; begins with '/' */
+	const struct http_field *field; /* end-to-end fields, filtered and in order: Accept lines, Authorization, Range,
+	                                   ...; never Host, Connection, Proxy-*, SAP-*: those are the fetch's own */
+	unsigned fields;
+	struct strview id;              /* x-request-id, for logs */
+	bool urgent;                    /* small object (manifest, tag list): ahead of layers in the queue */
+};
+
+/* Begins an exchange.  fn is never called from within.  NULL: out of memory (errno-like text in reterr). */
+struct source *fetch_start(struct upstream *u, const struct fetch_request *rq, source_fn *fn, struct err *reterr);
+
+/* For logs and access lines; valid while the source lives. */
+struct fetch_facts {
+	const struct conf_proxy *proxy;
+	bool reused;                 /* went over a pooled connection */
+	unsigned tries;              /* connections used */
+	uint64_t connect_ms;         /* of the last dial; 0 when reused */
+	uint64_t first_byte_ms;      /* from start to the head */
+	unsigned upstream_status;    /* 0 = none came */
+};
+void fetch_facts(const struct source *s, struct fetch_facts *ret);
+
+#endif

@@ -1,0 +1,20 @@
+/* All connections of one process towards proxies and registries: pools, queues, limits.  Worker and keeper. */
+#ifndef UPSTREAM_H
+#define UPSTREAM_H
+
+#include "conf.h"
+#include "heritage.h"
+#include "loop.h"
+
+struct upstream;
+
+/* NULL with reterr.  conf, shm and stats of h stay borrowed. */
+struct upstream *upstream_new(struct loop *l, const struct heritage *h, struct err *reterr);
+/* Closes everything; all sources must be freed before. */
+void upstream_free(struct upstream *u);
+/* The names table changed (the process' wake eventfd): fetches that wait for a name look again. */
+void upstream_names_changed(struct upstream *u);
+/* Draining: idle connections are closed now and when they fall idle; running fetches may still dial. */
+void upstream_drain(struct upstream *u);
+
+#endif

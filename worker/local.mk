@@ -1,0 +1,4 @@
+noinst_LIBRARIES += worker/librrworker.a
+worker_librrworker_a_CPPFLAGS = $(AM_CPPFLAGS) $(WORKER_INC)
+worker_librrworker_a_CFLAGS = $(AM_CFLAGS)
+worker_librrworker_a_SOURCES = worker/worker.h
