@@ -1,0 +1,46 @@
+"""Fixtures of the scenarios: three actors (client, upstream, relay) in one temporary directory a test.
+
+A scenario asks for `start_relay` and calls it; whatever was started ends with the test, and what must hold after every
+scenario (Relay.check, no alarming output, nothing left behind) is asserted then.
+"""
+import contextlib
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from tools.origin import Origin  # noqa: E402
+from tools.relay import REGRELAYD, Relay  # noqa: E402
+
+
+@pytest.fixture
+def stack():
+    """An ExitStack that closes with the test: newest first."""
+    with contextlib.ExitStack() as s:
+        yield s
+
+
+@pytest.fixture
+def origin(stack):
+    """A scripted upstream in place of the connectivity proxy."""
+    return stack.enter_context(Origin())
+
+
+@pytest.fixture
+def start_relay(tmp_path, stack):
+    """start_relay(proxy=..., ...) -> a serving Relay (see tools/relay.py)."""
+    if not REGRELAYD.exists():
+        pytest.fail(f"{REGRELAYD} is not built")
+    count = iter(range(100))
+
+    def start(**kwargs):
+        return stack.enter_context(Relay(tmp_path / f"relay{next(count)}", **kwargs))
+    return start
+
+
+@pytest.fixture
+def relay(start_relay, origin):
+    """A relay with two workers in front of `origin`."""
+    return start_relay(proxy=origin.address)
