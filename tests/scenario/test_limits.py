@@ -1,0 +1,146 @@
+"""Limits: heads, lines, fields, connections, time."""
+import pytest
+from tools import rawhttp
+from tools.origin import ok
+from tools.process import wait_until
+
+
+def head(fields):
+    return b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n" + b"".join(fields) + b"\r\n"
+
+
+def test_fields_at_the_limit_and_one_more(relay, origin):
+    origin.answer("/v2/", ok())
+    for count, status in ((99, 200), (100, 431)):   # Host is one of 100
+        with rawhttp.Connection(relay.port) as c:
+            c.send(head([b"X-%d: 1\r\n" % n for n in range(count)]))
+            assert c.answer().status == status
+
+
+def test_head_size_at_the_limit_and_one_more(start_relay, origin):
+    relay = start_relay(proxy=origin.address, settings={"listen": {"head_size": "4K"}})
+    origin.answer("/v2/", ok())
+    base = len(head([b"X: \r\n"]))
+    for extra, status in ((4096 - base, 200), (4096 - base + 1, 431)):
+        with rawhttp.Connection(relay.port) as c:
+            c.send(head([b"X: " + b"a" * extra + b"\r\n"]))
+            assert c.answer().status == status
+
+
+def test_request_line_too_long(relay):
+    with rawhttp.Connection(relay.port) as c:
+        c.send(b"GET /v2/" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert c.answer().status == 414
+
+
+@pytest.mark.parametrize("raw,status", [
+    (b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc", 413),
+    (b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    (b"GET /v2/ HTTP/1.1\r\n\r\n", 400),
+    (b"GET /v2/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+    (b"GET /v2/ HTTP/1.1\r\nHost : a\r\n\r\n", 400),
+    (b"GET /v2/ HTTP/1.1\nHost: a\n\n", 400),
+    (b"GET /v2/ HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+    (b"BREW /v2/ HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    (b"GET http://other/v2/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    (b"CONNECT reg:443 HTTP/1.1\r\nHost: reg:443\r\n\r\n", (400, 405)),
+    (b"GET /v2/ HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\n\r\n", 417),
+    (b"GET /v2/ HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", 400),
+])
+def test_refusals_answer_once_and_close(relay, origin, raw, status):
+    with rawhttp.Connection(relay.port) as c:
+        c.send(raw + b"GET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n")
+        answer = c.answer()
+        assert answer.status in (status if isinstance(status, tuple) else (status,))
+        assert c.rest() == b"" and c.eof == "eof"
+    assert not origin.requests
+
+
+def test_slow_head_is_cut_at_an_absolute_deadline(start_relay, origin):
+    relay = start_relay(proxy=origin.address, settings={"listen": {"head_timeout": "1s"}})
+    with rawhttp.Connection(relay.port) as c:
+        c.sock.settimeout(0.2)
+        for byte in b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\nX-Slow: " + b"a" * 200:
+            try:
+                c.send(bytes([byte]))
+                c.more()
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+            if c.data or c.eof:
+                break
+        c.sock.settimeout(5)
+        assert c.answer().status == 408
+
+
+def test_silent_connection_is_closed_without_a_word(start_relay, origin):
+    relay = start_relay(proxy=origin.address, settings={"listen": {"head_timeout": "500ms", "idle_timeout": "500ms"}})
+    origin.answer("/v2/", ok())
+    with rawhttp.Connection(relay.port) as c:
+        assert c.rest() == b""
+    with rawhttp.Connection(relay.port) as c:
+        assert c.get("/v2/").status == 200
+        assert c.rest() == b"" and c.eof == "eof"
+
+
+def test_more_clients_than_connections_wait_in_the_queue(start_relay, origin):
+    relay = start_relay(proxy=origin.address, workers=1, settings={"listen": {"max_connections": 8}})
+    origin.answer("/v2/", ok())
+    held = [rawhttp.Connection(relay.port) for _ in range(8)]
+    for c in held:
+        assert c.get("/v2/").status == 200
+    late = rawhttp.Connection(relay.port)
+    late.request("/v2/")
+    wait_until(lambda: relay.workers()[0]["sessions"] == 8, 5, "8 sessions")
+    held[0].close()
+    assert late.answer().status == 200
+    for c in (*held[1:], late):
+        c.close()
+
+
+def test_upstream_connections_are_capped_and_requests_queue(start_relay, origin):
+    relay = start_relay(proxy=origin.address, workers=1, settings={"proxy": {"max_connections": 2}})
+    import threading
+    go = threading.Event()
+
+    def handler(request, send):
+        go.wait(20)
+        send(ok())
+    origin.route("/v2/", handler)
+    clients = [rawhttp.Connection(relay.port) for _ in range(6)]
+    for c in clients:
+        c.request("/v2/")
+    origin.wait(lambda: len(origin.requests) == 2)
+    wait_until(lambda: sum(w["sessions"] for w in relay.workers()) == 6, 5, "6 sessions")
+    assert origin.connections == 2
+    go.set()
+    assert [c.answer().status for c in clients] == [200] * 6
+    assert origin.connections == 2
+    for c in clients:
+        c.close()
+
+
+def test_no_answer_in_time_is_504(start_relay, origin):
+    relay = start_relay(proxy=origin.address, settings={"proxy": {"header_budget": "1s"}})
+    import threading
+    never = threading.Event()
+    origin.route("/v2/", lambda r, send: never.wait(10) and "close")
+    answer = rawhttp.get(relay.port, "/v2/")
+    assert answer.status == 504 and answer.header("X-Regrelay-Error") == "upstream-timeout"
+    assert "1" in answer.reason
+    never.set()
+
+
+def test_stalled_upstream_body_is_cut(start_relay, origin):
+    relay = start_relay(proxy=origin.address, settings={"proxy": {"stall_timeout": "1s"}})
+    import threading
+    never = threading.Event()
+
+    def handler(request, send):
+        send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nContent-Type: application/json\r\n\r\nabc")
+        never.wait(10)
+    origin.route("/v2/", handler)
+    answer = rawhttp.get(relay.port, "/v2/")
+    assert not answer.complete and answer.body == b"abc"
+    never.set()
