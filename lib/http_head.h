@@ -14,7 +14,7 @@
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_METHOD_OTHER /* known to the parser, not to us */ };
 
 struct http_field {
-	struct strview name, value; /* value is trimmed */
+	struct strview name, value; /* value is trimmed; bytes >= 0x80 are legal, controls but the tab are not */
 };
 
 enum http_framing {
@@ -30,14 +30,14 @@ struct http_head {
 	struct strview method_text;
 	struct strview target;      /* request target as sent */
 	unsigned status;            /* responses, 100..599 */
-	struct strview reason;
+	struct strview reason;      /* may hold bytes >= 0x80, no controls but the tab */
 	struct http_field field[HTTP_FIELDS_MAX];
 	unsigned fields;
 	enum http_framing framing;
 	uint64_t content_length;    /* when has_length */
 	bool has_length;            /* a valid Content-Length was there (also with HEAD, 304) */
 	bool keep_alive;            /* may the connection carry another message (RFC 9112 9.3) */
-	bool expect_continue;
+	bool expect_continue;       /* one Expect, of 100-continue (an HTTP/1.0 client does not mean it) */
 	size_t bytes;               /* length of the head */
 };
 
@@ -55,7 +55,8 @@ bool http_head_is_hop_by_hop(const struct http_head *h, struct strview name);
 /* tchar, RFC 9110 5.6.2 */
 bool http_is_token(struct strview s);
 
-/* Appends "name: value\r\n".  False when there is no room. */
+/* Appends "name: value\r\n", all or nothing.  False when there is no room, or when name is no token or value has a
+ * control character: that would be something else than one field. */
 MUST_CHECK bool http_put_field(struct buf *b, struct strview name, struct strview value);
 
 #endif

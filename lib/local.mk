@@ -9,10 +9,11 @@ lib_librrlib_a_SOURCES = \
 	lib/errors.c lib/errors.def lib/errors.h \
 	lib/exitcode.h \
 	lib/heritage.h \
-	lib/http_chunk.h \
-	lib/http_gate.h \
-	lib/http_head.h \
-	lib/http_wire.h \
+	lib/http_chunk.c lib/http_chunk.h lib/http_chunk_states.def \
+	lib/http_gate.c lib/http_gate.h lib/http_gate_states.def \
+	lib/http_head.c lib/http_head.h \
+	lib/http_octets.h \
+	lib/http_wire.c lib/http_wire.h \
 	lib/list.h \
 	lib/log.c lib/log.h \
 	lib/log_journal.c lib/log_journal.h \

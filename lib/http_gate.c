@@ -1,0 +1,223 @@
+/* The byte gate: one pass over every HTTP head before any parser sees it.  Each state is one function that looks at
+ * one byte, so that it cannot matter how the bytes arrived.  Worker, keeper, master, regctl. */
+#include "http_gate.h"
+
+#include <assert.h>
+
+#include "cleanup.h"
+#include "http_octets.h"
+
+enum gate_state {
+#define S(state, function) S_##state,
+#include "http_gate_states.def"
+#undef S
+	S_STATES
+};
+
+static enum gate_verdict refuse(struct gate *g, enum gate_verdict verdict, const char *why)
+{
+	g->why = why;
+	return verdict;
+}
+
+static enum gate_verdict go(struct gate *g, enum gate_state to)
+{
+	assert(to < S_STATES);
+	g->state = to;
+	return GATE_MORE;
+}
+
+/* Why a byte that nothing allows here is not allowed. */
+static enum gate_verdict misplaced(struct gate *g, unsigned char c, const char *otherwise)
+{
+	if (c == '\n')
+		return refuse(g, GATE_BAD, "a line ends in LF without CR");
+	if (c == '\r')
+		return refuse(g, GATE_BAD, "a CR where no line may end");
+	if (c < 0x20 || c == 0x7f)
+		return refuse(g, GATE_BAD, "a control character in the head");
+	return refuse(g, GATE_BAD, otherwise);
+}
+
+static enum gate_verdict on_start(struct gate *g, unsigned char c)
+{
+	if (c == 0x16 && g->used == 1)
+		return refuse(g, GATE_TLS, "a TLS handshake");
+	if (c == '\r' && g->blank == 0)
+		return go(g, S_BLANK_LF);
+	if (c == '\r')
+		return refuse(g, GATE_BAD, "more than one empty line before the request line");
+	g->start = g->used - 1;
+	return http_is_tchar(c) ? go(g, S_METHOD) : misplaced(g, c, "the request line does not begin with a method");
+}
+
+static enum gate_verdict on_blank_lf(struct gate *g, unsigned char c)
+{
+	if (c != '\n')
+		return refuse(g, GATE_BAD, "a CR without LF");
+	g->blank++;
+	g->line_used = 0;
+	return go(g, S_START);
+}
+
+static enum gate_verdict on_method(struct gate *g, unsigned char c)
+{
+	if (c == ' ')
+		return go(g, S_TARGET);
+	return http_is_tchar(c) ? GATE_MORE : misplaced(g, c, "the method is not a token");
+}
+
+static enum gate_verdict on_target(struct gate *g, unsigned char c)
+{
+	if (http_is_target_byte(c))
+		return go(g, S_TARGET_MORE);
+	if (c == ' ' && g->state == S_TARGET_MORE)
+		return go(g, S_VERSION);
+	if (c == ' ')
+		return refuse(g, GATE_BAD, "more than one space in the request line");
+	if (c == '\r')
+		return refuse(g, GATE_BAD, "the request line has no HTTP version");
+	return misplaced(g, c, "the request target has a character that no URI has");
+}
+
+static bool is_digit(unsigned char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static enum gate_verdict on_version(struct gate *g, unsigned char c)
+{
+	static const char pattern[] = "HTTP/1.1\r";
+	const unsigned at = g->step++;
+	const bool digit = at == 5 || at == 7;
+
+	assert(at < sizeof(pattern) - 1);
+	/* Another digit is another version, not garbage: it deserves another answer. */
+	if (digit ? !is_digit(c) : c != (unsigned char)pattern[at])
+		return misplaced(g, c, "the request line does not end in an HTTP version");
+	if (digit)
+		g->other |= at == 5 ? c != '1' : c > '1';
+	if (c != '\r')
+		return GATE_MORE;
+	if (g->other)
+		return refuse(g, GATE_VERSION, "another version of HTTP");
+	return go(g, S_START_LF);
+}
+
+static enum gate_verdict on_status(struct gate *g, unsigned char c)
+{
+	/* v = 0 or 1, s = 1 to 5, d = any digit; everything else stands for itself. */
+	static const char pattern[] = "HTTP/1.v sdd ";
+	const unsigned at = g->step++;
+	bool ok = false;
+
+	assert(at < sizeof(pattern) - 1);
+	switch (pattern[at]) {
+	case 'v':
+		ok = c == '0' || c == '1';
+		break;
+	case 's':
+		ok = c >= '1' && c <= '5';
+		break;
+	case 'd':
+		ok = is_digit(c);
+		break;
+	default:
+		ok = c == (unsigned char)pattern[at];
+	}
+	if (!ok)
+		return misplaced(g, c, at < 8 ? "the answer does not begin with HTTP/1.1 or HTTP/1.0"
+		                              : "the status is not three digits (100-599) between two spaces");
+	return at == sizeof(pattern) - 2 ? go(g, S_REASON) : GATE_MORE;
+}
+
+static enum gate_verdict on_reason(struct gate *g, unsigned char c)
+{
+	if (c == '\r')
+		return go(g, S_START_LF);
+	return http_is_value_byte(c) ? GATE_MORE : misplaced(g, c, NULL);
+}
+
+static enum gate_verdict on_line_lf(struct gate *g, unsigned char c)
+{
+	if (c != '\n')
+		return refuse(g, GATE_BAD, "a CR without LF");
+	g->line_used = 0;
+	return go(g, S_FIELD);
+}
+
+static enum gate_verdict on_field(struct gate *g, unsigned char c)
+{
+	if (c == '\r')
+		return go(g, S_END_LF);
+	if (c == ' ' || c == '\t')
+		return refuse(g, GATE_BAD, "a folded line");
+	if (!http_is_tchar(c))
+		return misplaced(g, c, "a field line does not begin with a name");
+	if (g->fields == g->limits.fields)
+		return refuse(g, GATE_HEAD_LONG, "too many fields");
+	g->fields++;
+	return go(g, S_NAME);
+}
+
+static enum gate_verdict on_name(struct gate *g, unsigned char c)
+{
+	if (c == ':')
+		return go(g, S_VALUE);
+	if (c == ' ' || c == '\t')
+		return refuse(g, GATE_BAD, "a space in a field name or before its colon");
+	if (c == '\r')
+		return refuse(g, GATE_BAD, "a field line without colon");
+	return http_is_tchar(c) ? GATE_MORE : misplaced(g, c, "a field name is not a token");
+}
+
+static enum gate_verdict on_value(struct gate *g, unsigned char c)
+{
+	if (c == '\r')
+		return go(g, S_VALUE_LF);
+	return http_is_value_byte(c) ? GATE_MORE : misplaced(g, c, NULL);
+}
+
+static enum gate_verdict on_end_lf(struct gate *g, unsigned char c)
+{
+	return c == '\n' ? GATE_DONE : refuse(g, GATE_BAD, "a CR without LF");
+}
+
+typedef enum gate_verdict (*gate_fn)(struct gate *, unsigned char);
+
+static const gate_fn functions[S_STATES] = {
+#define S(state, function) [S_##state] = function,
+#include "http_gate_states.def"
+#undef S
+};
+
+/* A CR may still follow a line of full length; what else follows makes it too long. */
+static enum gate_verdict look(struct gate *g, unsigned char c)
+{
+	g->used++;
+	if (c != '\r' && c != '\n' && ++g->line_used > g->limits.line) {
+		if (g->state < S_START_LF)
+			return refuse(g, GATE_LINE_LONG, "the start line is too long");
+		return refuse(g, GATE_HEAD_LONG, "a field line is too long");
+	}
+	return functions[g->state](g, c);
+}
+
+void gate_init(struct gate *g, enum gate_side side, const struct gate_limits *limits)
+{
+	*g = (struct gate){ .side = side, .limits = *limits };
+	g->state = side == GATE_REQUEST ? S_START : S_STATUS;
+}
+
+enum gate_verdict gate_feed(struct gate *g, const char *bytes, size_t n)
+{
+	while (g->used < n) {
+		const enum gate_verdict v = look(g, (unsigned char)bytes[g->used]);
+
+		if (v != GATE_MORE)
+			return v;
+		if (g->used >= g->limits.head)
+			return refuse(g, GATE_HEAD_LONG, "the head is too large");
+	}
+	return GATE_MORE;
+}

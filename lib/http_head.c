@@ -1,0 +1,88 @@
+/* A parsed HTTP head: looking fields up, and writing them.  Any process that speaks HTTP. */
+#include "cleanup.h"
+#include "http_head.h"
+#include "http_octets.h"
+
+const struct http_field *http_head_find(const struct http_head *h, struct strview name)
+{
+	for (unsigned i = 0; i < h->fields; i++)
+		if (sv_eq_nocase(h->field[i].name, name))
+			return &h->field[i];
+	return NULL;
+}
+
+struct strview http_head_value(const struct http_head *h, struct strview name)
+{
+	const struct http_field *f = http_head_find(h, name);
+
+	return f ? f->value : SV_NONE;
+}
+
+unsigned http_head_count(const struct http_head *h, struct strview name)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < h->fields; i++)
+		n += sv_eq_nocase(h->field[i].name, name);
+	return n;
+}
+
+static bool list_has(struct strview list, struct strview token)
+{
+	struct strview part;
+
+	while (sv_cut(&list, ',', &part))
+		if (sv_eq_nocase(sv_trim(part), token))
+			return true;
+	return false;
+}
+
+bool http_head_has_token(const struct http_head *h, struct strview name, struct strview token)
+{
+	if (token.n == 0)
+		return false; /* a list may have empty elements; they say nothing */
+	for (unsigned i = 0; i < h->fields; i++)
+		if (sv_eq_nocase(h->field[i].name, name) && list_has(h->field[i].value, token))
+			return true;
+	return false;
+}
+
+bool http_head_is_hop_by_hop(const struct http_head *h, struct strview name)
+{
+	const struct strview ours[] = {
+		SV("connection"), SV("keep-alive"), SV("te"), SV("trailer"), SV("transfer-encoding"), SV("upgrade"),
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+		if (sv_eq_nocase(name, ours[i]))
+			return true;
+	if (name.n > 6 && sv_eq_nocase(sv_make(name.p, 6), SV("proxy-")))
+		return true;
+	return http_head_has_token(h, SV("connection"), name);
+}
+
+bool http_is_token(struct strview s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!http_is_tchar((unsigned char)s.p[i]))
+			return false;
+	return s.n > 0;
+}
+
+/* A value that would end its line early makes two fields, or two messages, of one. */
+static bool fits_one_line(struct strview value)
+{
+	for (size_t i = 0; i < value.n; i++)
+		if (!http_is_value_byte((unsigned char)value.p[i]))
+			return false;
+	return true;
+}
+
+bool http_put_field(struct buf *b, struct strview name, struct strview value)
+{
+	if (!http_is_token(name) || !fits_one_line(value))
+		return false;
+	if (name.n + value.n + SV(": \r\n").n > buf_room(b)) /* views of memory we hold: the sum cannot wrap */
+		return false;
+	return buf_put(b, name) && buf_put(b, SV(": ")) && buf_put(b, value) && buf_put(b, SV("\r\n"));
+}
