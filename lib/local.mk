@@ -23,7 +23,7 @@ lib_librrlib_a_SOURCES = \
 	lib/num.c lib/num.h \
 	lib/shm.c lib/shm.h \
 	lib/stats.c lib/stats.def lib/stats.h \
-	lib/stats_series.h \
+	lib/stats_series.c lib/stats_series.h \
 	lib/strview.c lib/strview.h \
 	lib/transport.c lib/transport.h \
 	lib/url.h

@@ -7,6 +7,11 @@
 
 #define SERIES_NAME_MAX 256
 
+/* When an upstream was last seen to answer and to fail, by any process; CLOCK_MONOTONIC, 0 = never. */
+struct series_seen {
+	uint64_t success_ms, error_ms;
+};
+
 struct series_source {
 	const struct shm *shm;
 	const char *const *upstream; /* names of the proxies, by stats index; NULL = that index is not in use */
@@ -29,6 +34,15 @@ struct series_visitor {
 	/* 0 = go on; anything else ends the walk and is returned.  s lives for the call only. */
 	int (*visit)(struct series_visitor *v, const struct series *s);
 };
+
+/* index < STATS_UPSTREAMS. */
+struct series_seen series_upstream_seen(const struct shm *shm, unsigned index);
+
+/* The last thing seen was an error: the one rule of /readyz?upstream=1, regrelay_upstream_up and `regctl status`. */
+static inline bool series_seen_down(const struct series_seen *seen)
+{
+	return seen->error_ms > seen->success_ms;
+}
 
 /* Visits all series, those of one family in a row.  0 or what visit returned. */
 int series_each(const struct series_source *src, struct series_visitor *v);
