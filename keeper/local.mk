@@ -1,4 +1,10 @@
 noinst_LIBRARIES += keeper/librrkeeper.a
 keeper_librrkeeper_a_CPPFLAGS = $(AM_CPPFLAGS) $(KEEPER_INC)
-keeper_librrkeeper_a_CFLAGS = $(AM_CFLAGS)
-keeper_librrkeeper_a_SOURCES = keeper/keeper.h
+keeper_librrkeeper_a_CFLAGS = $(AM_CFLAGS) $(CARES_CFLAGS)
+keeper_librrkeeper_a_SOURCES = \
+	keeper/admin.c keeper/admin.h \
+	keeper/admin_client.c keeper/admin_client.h keeper/admin_states.def \
+	keeper/keeper.h keeper/keeper_main.c \
+	keeper/known.c keeper/known.h \
+	keeper/names.c keeper/names.h \
+	keeper/pages.c keeper/pages.h

@@ -40,6 +40,15 @@ void names_publish(struct names_entry *e, enum names_state state, const struct n
 	atomic_store_explicit(&e->seq, seq + 1, memory_order_release);
 }
 
+void names_reset(struct shm *s, unsigned gen_index)
+{
+	for (size_t i = 0; i < SHM_NAMES; i++) {
+		struct names_entry *e = &s->names[gen_index][i];
+		if (atomic_load_explicit(&e->seq, memory_order_relaxed) != 0)
+			names_publish(e, NAMES_PENDING, NULL, 0, "", 0);
+	}
+}
+
 int names_read(const struct names_entry *e, struct names_entry *ret)
 {
 	for (int tries = 0; tries < 100; tries++) {

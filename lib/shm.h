@@ -54,6 +54,9 @@ enum worker_exit { WORKER_EXIT_CLEAN, WORKER_EXIT_CRASH, WORKER_EXIT_KILLED };
 struct shm *shm_open_anonymous(struct err *reterr);
 void shm_close(struct shm *s);
 
+/* The master's side: empties the table of a generation (all PENDING), before its first child is forked: what an
+ * earlier generation left there belongs to other names. */
+void names_reset(struct shm *s, unsigned gen_index);
 /* The keeper's side: replaces the entry.  One writer. */
 void names_publish(struct names_entry *e, enum names_state state, const struct names_address *address,
                    unsigned count, const char *error, uint64_t now_ms);

@@ -42,10 +42,16 @@ static unsigned slots_of(const struct shm *shm)
 	return used > 0 && used < SHM_SLOTS ? used : SHM_SLOTS;
 }
 
-static void see_later(uint64_t *when_ms, uint64_t seen_ms)
+static void add_seen(struct series_seen *seen, const struct stats_upstream *u)
 {
-	if (seen_ms > *when_ms)
-		*when_ms = seen_ms;
+	uint64_t success_ms = stats_get(&u->last_success_ms), error_ms = stats_get(&u->last_error_ms);
+
+	if (success_ms > seen->success_ms)
+		seen->success_ms = success_ms;
+	if (error_ms > seen->error_ms) {
+		seen->error_ms = error_ms;
+		seen->error = atomic_load_explicit(&u->last_error, memory_order_relaxed);
+	}
 }
 
 static void add_upstream(struct upstream_totals *t, const struct stats_upstream *u)
@@ -59,8 +65,7 @@ static void add_upstream(struct upstream_totals *t, const struct stats_upstream 
 		t->requests[i] += stats_get(&u->requests[i]);
 	for (size_t i = 0; i < REASON_COUNT; i++)
 		t->errors[i] += stats_get(&u->errors[i]);
-	see_later(&t->seen.success_ms, stats_get(&u->last_success_ms));
-	see_later(&t->seen.error_ms, stats_get(&u->last_error_ms));
+	add_seen(&t->seen, u);
 }
 
 static void add_slot(struct walk *w, const struct stats_slot *slot)
@@ -86,11 +91,8 @@ struct series_seen series_upstream_seen(const struct shm *shm, unsigned index)
 {
 	struct series_seen seen = { 0 };
 
-	for (unsigned i = 0; i < slots_of(shm); i++) {
-		const struct stats_upstream *u = &shm->slot[i].upstream[index];
-		see_later(&seen.success_ms, stats_get(&u->last_success_ms));
-		see_later(&seen.error_ms, stats_get(&u->last_error_ms));
-	}
+	for (unsigned i = 0; i < slots_of(shm); i++)
+		add_seen(&seen, &shm->slot[i].upstream[index]);
 	return seen;
 }
 

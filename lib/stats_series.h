@@ -10,6 +10,7 @@
 /* When an upstream was last seen to answer and to fail, by any process; CLOCK_MONOTONIC, 0 = never. */
 struct series_seen {
 	uint64_t success_ms, error_ms;
+	uint32_t error; /* enum error_id of that failure; a claim */
 };
 
 struct series_source {
