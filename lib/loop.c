@@ -128,6 +128,8 @@ void loop_timer_stop(struct timer *t)
 void loop_timer_at(struct loop *l, struct timer *t, uint64_t at_ms, timer_fn *fn)
 {
 	loop_timer_stop(t);
+	if (l->in_timers && at_ms <= l->now_ms)
+		at_ms = l->now_ms + 1; /* a timer that arms itself for now must not keep us in this turn */
 	*t = (struct timer){ .loop = l, .at_ms = at_ms, .fn = fn };
 	heap_set(l, heap_meld(l->heap, t));
 }
@@ -139,11 +141,13 @@ void loop_timer_in(struct loop *l, struct timer *t, uint64_t in_ms, timer_fn *fn
 
 static void run_timers(struct loop *l)
 {
+	l->in_timers = true;
 	while (l->heap && l->heap->at_ms <= l->now_ms) {
 		struct timer *t = l->heap;
 		loop_timer_stop(t);
 		t->fn(t);
 	}
+	l->in_timers = false;
 }
 
 /* --- deferred work ---------------------------------------------------------------------------------- */

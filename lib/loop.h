@@ -44,6 +44,7 @@ struct deferred {
 struct loop {
 	int epoll_fd;
 	bool stop;
+	bool in_timers;
 	uint64_t now_ms;    /* of this turn; what loop_now returns */
 	uint64_t turns;     /* never reset: a loop that spins shows here */
 	struct timer *heap; /* earliest first */

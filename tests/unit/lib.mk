@@ -1,5 +1,21 @@
 # Unit tests of lib; see ../../Makefile.am.
+check_PROGRAMS += tests/unit/test_buf
+tests_unit_test_buf_SOURCES = tests/unit/test_buf.c
+tests_unit_test_buf_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_buf_LDADD = $(LIB_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_loop
+tests_unit_test_loop_SOURCES = tests/unit/test_loop.c
+tests_unit_test_loop_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_loop_LDADD = $(LIB_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_num
+tests_unit_test_num_SOURCES = tests/unit/test_num.c
+tests_unit_test_num_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_num_LDADD = $(LIB_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test_stats_series
 tests_unit_test_stats_series_SOURCES = tests/unit/test_stats_series.c
 tests_unit_test_stats_series_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_stats_series_LDADD = $(LIB_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_strview
+tests_unit_test_strview_SOURCES = tests/unit/test_strview.c
+tests_unit_test_strview_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_strview_LDADD = $(LIB_LIBS) $(CMOCKA_LIBS)
