@@ -54,6 +54,8 @@ size_t log_journal_render(const struct log_record *rec, char *line, size_t cap)
 	log_out_raw(&o, sv_str(head));
 	for (size_t i = 0; i < rec->count; i++) {
 		const struct log_field *f = &rec->fields[i];
+		if (o.cap - o.n < 64 + strlen(f->key) + 4 * f->text.n)
+			continue; /* a field is whole or left out: a line without "=" would begin a binary field */
 		journal_key(&o, f->key);
 		if (f->kind == LOG_FIELD_TEXT) {
 			journal_value(&o, f->text);
