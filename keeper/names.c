@@ -66,9 +66,7 @@ static const char *why(int status)
 	case ARES_ENODATA:      return "the name has no address";
 	case ARES_ETIMEOUT:
 	case ARES_ECANCELLED:   return "no answer from the DNS server in time";
-	case ARES_ECONNREFUSED: return "no DNS server can be reached";
-	case ARES_ESERVFAIL:    return "the DNS server failed (SERVFAIL)";
-	case ARES_EREFUSED:     return "the DNS server refused";
+	case ARES_ECONNREFUSED: return "no DNS server can be reached, or all fail"; /* SERVFAIL ends up here, too */
 	default:                return ares_strerror(status);
 	}
 }

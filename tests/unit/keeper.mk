@@ -1,1 +1,9 @@
 # Unit tests of keeper; see ../../Makefile.am.
+check_PROGRAMS += tests/unit/test_keeper_known
+tests_unit_test_keeper_known_SOURCES = tests/unit/test_keeper_known.c
+tests_unit_test_keeper_known_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_keeper_known_LDADD = $(KEEPER_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_keeper_names
+tests_unit_test_keeper_names_SOURCES = tests/unit/test_keeper_names.c
+tests_unit_test_keeper_names_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_keeper_names_LDADD = $(KEEPER_LIBS) $(CMOCKA_LIBS)
