@@ -112,7 +112,7 @@ static int write_series(struct series_visitor *v, const struct series *s)
 	if (s->first)
 		(void)fprintf(w->f, "# HELP %s %s\n# TYPE %s %s\n", s->family, s->help, s->family,
 		              s->kind == SERIES_COUNTER ? "counter" : "gauge");
-	const bool whole = s->value < 9e15 && s->value == (double)(int64_t)s->value;
+	const bool whole = s->value < 9e18 && s->value == (double)(int64_t)s->value;
 	(void)fprintf(w->f, whole ? "%s %.0f\n" : "%s %.6f\n", s->name, s->value);
 	return 0;
 }

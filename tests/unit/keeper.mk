@@ -7,3 +7,7 @@ check_PROGRAMS += tests/unit/test_keeper_names
 tests_unit_test_keeper_names_SOURCES = tests/unit/test_keeper_names.c
 tests_unit_test_keeper_names_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_keeper_names_LDADD = $(KEEPER_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_keeper_pages
+tests_unit_test_keeper_pages_SOURCES = tests/unit/test_keeper_pages.c
+tests_unit_test_keeper_pages_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_keeper_pages_LDADD = $(KEEPER_LIBS) $(CMOCKA_LIBS)
