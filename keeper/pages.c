@@ -147,10 +147,26 @@ static const struct {
 	{ "/metrics", false, page_metrics },
 };
 
+/* A server takes the absolute form, too (RFC 9112 3.2.2); whose name it bears does not matter here. */
+static struct strview origin_form(struct strview target)
+{
+	struct strview rest = target, before = SV_NONE;
+
+	if (!sv_starts(target, SV("http://")))
+		return target;
+	for (int slashes = 0; slashes < 3; slashes++)
+		if (!sv_cut(&rest, '/', &before) || !rest.p)
+			return SV_NONE;
+	if (sv_contains(before, SV("?"))) /* that slash is of the query: there is no path */
+		return SV_NONE;
+	return sv_make(rest.p - 1, rest.n + 1);
+}
+
 int page_make(const struct heritage *h, struct strview target, struct page *ret)
 {
 	struct strview path = SV_NONE;
 
+	target = origin_form(target);
 	(void)sv_cut(&target, '?', &path);
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
 		if (sv_eq(path, sv_str(routes[i].path))

@@ -14,8 +14,8 @@ struct page {
 	size_t n;
 };
 
-/* Makes the page of a GET or HEAD for target (origin-form with its query).  0, or -ENOMEM: *ret is untouched.  A target
- * that conf->admin does not expose is a 404. */
+/* Makes the page of a GET or HEAD for target (origin or absolute form, with its query).  0, or -ENOMEM: *ret is
+ * untouched.  A target that conf->admin does not expose is a 404. */
 MUST_CHECK int page_make(const struct heritage *h, struct strview target, struct page *ret);
 /* A page that says `text`, for what never gets to page_make. */
 MUST_CHECK int page_plain(unsigned status, const char *reason, const char *text, struct page *ret);

@@ -103,11 +103,14 @@ static void test_the_deep_probe(void **state)
 
 static void test_what_is_exposed(void **state)
 {
-	static const char *const nothing[] = { "/", "/livez/", "/metricsx", "/LIVEZ", "livez", "*", "/?/livez", "" };
+	static const char *const nothing[] = { "/", "/livez/", "/metricsx", "/LIVEZ", "livez", "*", "/?/livez", "",
+		                               "http://", "http://x", "http://x?/livez", "http:///livez/", "ftp://x/livez" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(nothing); i++)
 		assert_int_equal(get(nothing[i]), 404);
+	assert_int_equal(get("http://x:9090/livez"), 200);
+	assert_int_equal(get("http://x/readyz?upstream=1"), 200);
 	conf.admin.expose_health = false;
 	assert_int_equal(get("/livez"), 404);
 	assert_int_equal(get("/readyz"), 404);
