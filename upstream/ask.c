@@ -1,0 +1,114 @@
+/* The request head as it leaves for the proxy.  Worker and keeper. */
+#include "ask.h"
+
+#define LOCATION_ID SV("SAP-Connectivity-SCC-Location_ID")
+#define CRLF_BYTES  2
+#define COLON_BYTES 2 /* ": " */
+
+/* What is the fetch's own to say, whatever the request brings. */
+static bool is_own(struct strview name)
+{
+	static const struct strview own[] = {
+		{ "Host", 4 }, { "Accept-Encoding", 15 }, { "X-Forwarded-Host", 16 },
+		{ "X-Forwarded-Proto", 17 }, { "Connection", 10 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		if (sv_eq_nocase(name, own[i]))
+			return true;
+	return false;
+}
+
+static bool has_field(const struct fetch_request *rq, struct strview name)
+{
+	for (unsigned i = 0; i < rq->fields; i++)
+		if (sv_eq_nocase(rq->field[i].name, name))
+			return true;
+	return false;
+}
+
+static bool absolute(const struct fetch_request *rq)
+{
+	return !rq->registry->proxy->direct && rq->registry->proxy->request_form == CONF_FORM_ABSOLUTE;
+}
+
+static struct strview forwarded_proto(const struct conf_registry *r)
+{
+	switch (r->forwarded_proto) {
+	case CONF_FORWARDED_HTTP: return SV("http");
+	case CONF_FORWARDED_HTTPS: return SV("https");
+	case CONF_FORWARDED_NONE: break;
+	}
+	return SV_NONE;
+}
+
+static struct strview location_id(const struct fetch_request *rq)
+{
+	return rq->registry->proxy->direct ? SV_NONE : sv_str(rq->registry->location_id);
+}
+
+static bool put_line(struct buf *b, const struct fetch_request *rq, enum http_method method)
+{
+	bool whole = absolute(rq);
+
+	return buf_put(b, method == HTTP_HEAD ? SV("HEAD ") : SV("GET "))
+	       && buf_put(b, whole ? SV("http://") : SV_NONE)
+	       && buf_put(b, whole ? sv_str(rq->registry->authority) : SV_NONE)
+	       && buf_put(b, rq->path) && buf_put(b, SV(" HTTP/1.1\r\n"));
+}
+
+static bool put_unless_empty(struct buf *b, struct strview name, struct strview value)
+{
+	return value.n == 0 || http_put_field(b, name, value);
+}
+
+static bool put_own(struct buf *b, const struct fetch_request *rq)
+{
+	const struct conf_registry *r = rq->registry;
+	struct strview authority = sv_str(r->authority);
+
+	return http_put_field(b, SV("Host"), authority)
+	       && put_unless_empty(b, SV("X-Forwarded-Host"), r->forwarded_host ? authority : SV_NONE)
+	       && put_unless_empty(b, SV("X-Forwarded-Proto"), forwarded_proto(r))
+	       && put_unless_empty(b, LOCATION_ID, location_id(rq))
+	       /* What a tunnel or registry compressed could not be resumed, nor compared with its digest. */
+	       && http_put_field(b, SV("Accept-Encoding"), SV("identity"))
+	       && put_unless_empty(b, SV("X-Request-Id"), has_field(rq, SV("X-Request-Id")) ? SV_NONE : rq->id);
+}
+
+bool ask_build(struct buf *b, const struct fetch_request *rq, enum http_method method)
+{
+	if (!put_line(b, rq, method) || !put_own(b, rq))
+		return false;
+	for (unsigned i = 0; i < rq->fields; i++)
+		if (!is_own(rq->field[i].name) && !http_put_field(b, rq->field[i].name, rq->field[i].value))
+			return false;
+	return buf_put(b, SV("\r\n"));
+}
+
+bool ask_fits(const struct fetch_request *rq, struct strview *ret_what)
+{
+	size_t limit = rq->registry->proxy->direct ? ASK_HEAD_MAX : ASK_LINE_MAX;
+	size_t line = sizeof("HEAD  HTTP/1.1") - 1 + rq->path.n
+	              + (absolute(rq) ? sizeof("http://") - 1 + sv_str(rq->registry->authority).n : 0);
+	size_t total = line + CRLF_BYTES;
+
+	if (line > limit) {
+		*ret_what = SV("the request line");
+		return false;
+	}
+	for (unsigned i = 0; i < rq->fields; i++) {
+		size_t n = rq->field[i].name.n + COLON_BYTES + rq->field[i].value.n;
+		if (n > limit) {
+			*ret_what = rq->field[i].name;
+			return false;
+		}
+		total += n + CRLF_BYTES;
+	}
+	/* Host, location id and the like come from the configuration; they are short. */
+	if (total > ASK_HEAD_MAX - 2048) {
+		*ret_what = SV("the request head");
+		return false;
+	}
+	return true;
+}

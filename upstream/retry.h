@@ -1,0 +1,34 @@
+/* Whether and when to try again before the head: a pull that can succeed a moment later shall succeed, and a client
+ * shall not wait long for an error that stays. */
+#ifndef RETRY_H
+#define RETRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Attempts in all that end in a failure which may pass.  With the pauses below an error that comes at once is
+ * answered in well under a second: a kubelet tries again by itself, and keeps the last text it was told. */
+#define RETRY_ATTEMPTS  3
+#define RETRY_PAUSE_MS  100 /* before the second attempt; SAP asks for no less */
+#define RETRY_GROWTH    3   /* each further pause is so many times as long; jitter adds up to half */
+#define RETRY_FRESH_MAX 3   /* of the kind that costs no pause */
+
+enum retry_cause {
+	RETRY_CAUSE_FINAL, /* stays */
+	RETRY_CAUSE_STALE, /* a pooled connection was dead, or bound to something else: nobody has failed yet */
+	RETRY_CAUSE_PASSING
+};
+
+struct retry {
+	unsigned failed; /* attempts that failed in passing */
+	unsigned stale;
+};
+
+enum retry_when { RETRY_NOT, RETRY_AT_ONCE, RETRY_LATER };
+
+/* Counts the failure and decides.  left_ms: of the budget; jitter: below 1000, the place within the jitter.
+ * RETRY_LATER: *ret_pause_ms. */
+enum retry_when retry_decide(struct retry *r, enum retry_cause cause, uint64_t left_ms, unsigned jitter,
+                             uint64_t *ret_pause_ms);
+
+#endif
