@@ -3,8 +3,20 @@ upstream_librrupstream_a_CPPFLAGS = $(AM_CPPFLAGS) $(UPSTREAM_INC)
 upstream_librrupstream_a_CFLAGS = $(AM_CFLAGS)
 upstream_librrupstream_a_SOURCES = \
 	upstream/ask.c upstream/ask.h \
+	upstream/body.c upstream/body.h \
 	upstream/classify.c upstream/classify.h \
+	upstream/conn.c upstream/conn.h \
+	upstream/dial.c upstream/dial.h \
+	upstream/fetch.c upstream/fetch.h \
+	upstream/fetch_answer.c \
+	upstream/fetch_body.c \
+	upstream/fetch_connect.c \
+	upstream/fetch_impl.h \
+	upstream/fetch_retry.c \
+	upstream/fetch_states.def \
+	upstream/pool.c upstream/pool.h \
+	upstream/response.c upstream/response.h \
 	upstream/retry.c upstream/retry.h \
-	upstream/fetch.h \
 	upstream/source.h \
-	upstream/upstream.h
+	upstream/upstream.c upstream/upstream.h \
+	upstream/upstream_impl.h

@@ -1,0 +1,155 @@
+/* The body of an answer on its way to the sink.  Worker and keeper. */
+#include "body.h"
+
+#include <errno.h>
+
+void body_init(struct body *b, enum http_framing framing, uint64_t length)
+{
+	*b = (struct body){ .framing = framing, .left = framing == HTTP_BODY_LENGTH ? length : 0 };
+	if (framing == HTTP_BODY_CHUNKED)
+		chunk_init(&b->chunk);
+	b->ended = b->exact = framing == HTTP_BODY_NONE || (framing == HTTP_BODY_LENGTH && length == 0);
+}
+
+static enum move_result cut(struct body *b, int error, const char *why)
+{
+	b->error = error;
+	b->why = why;
+	return MOVE_CUT;
+}
+
+/* Makes a piece of what is in the buffer.  False: malformed chunks. */
+static bool next_piece(struct body *b, const struct conn *c)
+{
+	struct strview in = buf_view(&c->in);
+
+	switch (b->framing) {
+	case HTTP_BODY_LENGTH:
+		b->piece = sv_make(in.p, in.n < b->left ? in.n : (size_t)b->left);
+		b->piece_used = b->piece.n;
+		b->left -= b->piece.n;
+		b->ended = b->exact = b->left == 0;
+		return true;
+	case HTTP_BODY_CHUNKED: {
+		int r = chunk_feed(&b->chunk, in.p, in.n, &b->piece_used, &b->piece);
+		b->ended = b->exact = r == 1;
+		return r >= 0;
+	}
+	case HTTP_BODY_CLOSE:
+		b->piece = in;
+		b->piece_used = in.n;
+		return true;
+	case HTTP_BODY_NONE:
+		break;
+	}
+	return true;
+}
+
+/* Reads more.  MOVE_SOME: something came. */
+static enum move_result fill(struct body *b, struct conn *c)
+{
+	ssize_t n = conn_fill(c);
+
+	if (n > 0)
+		return MOVE_SOME;
+	if (n == -EAGAIN)
+		return MOVE_WAIT_SOURCE;
+	if (n == 0 && b->framing == HTTP_BODY_CLOSE) {
+		b->ended = true;
+		return MOVE_END;
+	}
+	return cut(b, (int)n, n == 0 ? "the connection ended early" : NULL);
+}
+
+/* Gives the piece, or as much of it as max and the sink allow.  MOVE_SOME: go on. */
+static enum move_result put_piece(struct body *b, struct conn *c, struct sink *to, size_t max, size_t *moved,
+                                  int *ret_errno)
+{
+	size_t room = max - *moved;
+	ssize_t n = to->put(to, sv_make(b->piece.p, b->piece.n < room ? b->piece.n : room));
+
+	if (n == -EAGAIN)
+		return MOVE_WAIT_SINK;
+	if (n < 0) {
+		*ret_errno = (int)-n;
+		return MOVE_SINK_FAILED;
+	}
+	b->piece = sv_from(b->piece, (size_t)n);
+	*moved += (size_t)n;
+	if (b->piece.n == 0) {
+		buf_consume(&c->in, b->piece_used);
+		b->piece_used = 0;
+	}
+	return MOVE_SOME;
+}
+
+/* One step: gives, cuts off or reads. */
+static enum move_result step(struct body *b, struct conn *c, struct sink *to, size_t max, size_t *moved,
+                             int *ret_errno)
+{
+	if (b->piece.n)
+		return put_piece(b, c, to, max, moved, ret_errno);
+	if (b->piece_used) { /* framing only */
+		buf_consume(&c->in, b->piece_used);
+		b->piece_used = 0;
+	}
+	if (b->ended)
+		return MOVE_END;
+	if (buf_len(&c->in))
+		return next_piece(b, c) ? MOVE_SOME : cut(b, -EBADMSG, b->chunk.why);
+	return fill(b, c);
+}
+
+enum move_result body_move(struct body *b, struct conn *c, struct sink *to, size_t max, size_t *ret_moved,
+                           int *ret_errno)
+{
+	enum move_result r = MOVE_SOME;
+
+	*ret_moved = 0;
+	while (r == MOVE_SOME && (*ret_moved < max || (b->ended && b->piece.n == 0)))
+		r = step(b, c, to, max, ret_moved, ret_errno);
+	return r;
+}
+
+static size_t peek_chunks(struct chunk chunk, struct strview in, char *dst, size_t cap, bool *ret_whole)
+{
+	size_t n = 0, used;
+	struct strview data;
+
+	while (in.n && n < cap) {
+		int r = chunk_feed(&chunk, in.p, in.n, &used, &data);
+		size_t take = data.n < cap - n ? data.n : cap - n;
+		if (r < 0)
+			break;
+		if (take)
+			memcpy(dst + n, data.p, take);
+		n += take;
+		in = sv_from(in, used);
+		if (r == 1) {
+			*ret_whole = true;
+			break;
+		}
+		if (used == 0)
+			break;
+	}
+	return n;
+}
+
+size_t body_peek(const struct body *b, const struct conn *c, size_t skip, char *dst, size_t cap, bool *ret_whole)
+{
+	struct strview in = sv_from(buf_view(&c->in), skip);
+
+	*ret_whole = b->ended;
+	if (b->ended)
+		return 0;
+	if (b->framing == HTTP_BODY_CHUNKED)
+		return peek_chunks(b->chunk, in, dst, cap, ret_whole);
+	if (b->framing == HTTP_BODY_LENGTH)
+		*ret_whole = in.n >= b->left;
+	size_t n = in.n < cap ? in.n : cap;
+	if (b->framing == HTTP_BODY_LENGTH && n > b->left)
+		n = (size_t)b->left;
+	if (n)
+		memcpy(dst, in.p, n);
+	return n;
+}

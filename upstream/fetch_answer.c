@@ -1,0 +1,194 @@
+/* A fetch with a connection: the request, the head of the answer, and whose answer it is.  Worker and keeper. */
+#include "fetch_impl.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "ask.h"
+
+/* --- the request ------------------------------------------------------------------------------------------ */
+
+static enum http_method method(const struct fetch *f)
+{
+	return f->probing ? HTTP_GET : f->rq.method;
+}
+
+/* The connection ended before an answer: a pooled one may simply have been closed meanwhile. */
+static void broke(struct fetch *f, int error)
+{
+	bool used = f->facts.reused || f->probing;
+	struct fetch_error e;
+	char text[64];
+
+	fetch_error_set(&e, ERROR_UPSTREAM_CLOSED, "%s", error == 0 ? f->response.begun ? "closed within the head" : "closed"
+	                : strerror_r(error, text, sizeof(text)));
+	fetch_attempt_failed(f, used && !f->response.begun ? RETRY_CAUSE_STALE : RETRY_CAUSE_PASSING, &e);
+}
+
+void fetch_ask(struct fetch *f)
+{
+	struct fetch_error e;
+
+	if (buf_borrow(&f->out, &f->upstream->bufs) < 0) {
+		fetch_fail_memory(f);
+		return;
+	}
+	buf_clear(&f->out);
+	if (!ask_build(&f->out, &f->rq, method(f))) {
+		fetch_error_set(&e, ERROR_LINE_TOO_LONG, "the request head");
+		fetch_fail(f, &e);
+		return;
+	}
+	response_init(&f->response, method(f) == HTTP_HEAD);
+	fetch_set(f, FETCH_ASK);
+	fetch_on_ask(f);
+}
+
+void fetch_on_ask(struct fetch *f)
+{
+	struct conn *c = f->conn;
+
+	while (buf_len(&f->out)) {
+		struct strview rest = buf_view(&f->out);
+		ssize_t n = transport_write(&c->transport, rest.p, rest.n);
+		if (n == -EAGAIN)
+			return;
+		if (n < 0) { /* it may have answered before it hung up; reading tells */
+			c->transport.readable = true;
+			break;
+		}
+		buf_consume(&f->out, (size_t)n);
+		stats_add(&f->upstream->heritage->stats->upstream_bytes_out, (uint64_t)n);
+	}
+	buf_return(&f->out, &f->upstream->bufs);
+	fetch_set(f, FETCH_RESPONSE_HEAD);
+	if (c->transport.readable)
+		fetch_on_head(f);
+}
+
+/* --- the head ------------------------------------------------------------------------------------------------ */
+
+static void malformed(struct fetch *f, const char *why)
+{
+	struct fetch_error e;
+
+	fetch_error_set(&e, ERROR_UPSTREAM_MALFORMED, "%s", why);
+	fetch_fail(f, &e);
+}
+
+/* A HEAD has no body to read a text from: the same is asked with GET, on the same connection when it allows. */
+static void probe(struct fetch *f)
+{
+	const struct http_head *h = &f->response.head;
+	struct conn *c = f->conn;
+	struct verdict v = classify_text(h, f->rq.route, SV_NONE);
+	struct fetch_error e = { .id = v.id ? v.id : ERROR_UPSTREAM_ERROR };
+
+	/* What is known already, should the GET come to nothing. */
+	classify_detail(h, SV_NONE, e.detail);
+	f->probing = true;
+	if (h->keep_alive && h->bytes == buf_len(&c->in)) {
+		f->last = e;
+		buf_clear(&c->in);
+		fetch_ask(f);
+		return;
+	}
+	fetch_attempt_failed(f, RETRY_CAUSE_STALE, &e);
+}
+
+static void accept_head(struct fetch *f)
+{
+	struct http_head *h = &f->response.head;
+
+	if (f->probing && f->rq.method == HTTP_HEAD) { /* the client asked for no body: fetch_free drops it */
+		h->framing = HTTP_BODY_NONE;
+		body_init(&f->body, HTTP_BODY_NONE, 0);
+	}
+	fetch_deliver(f);
+}
+
+static void on_head_done(struct fetch *f)
+{
+	const struct http_head *h = &f->response.head;
+
+	f->facts.upstream_status = h->status;
+	stats_add(&f->pool->stats->requests[stats_code_of(h->status)], 1);
+	body_init(&f->body, h->framing, h->content_length);
+	switch (classify_head(h, f->rq.route)) {
+	case CLASSIFY_PASS:
+		accept_head(f);
+		return;
+	case CLASSIFY_FIRST:
+		if (method(f) == HTTP_HEAD) {
+			accept_head(f);
+			return;
+		}
+		break;
+	case CLASSIFY_BODY:
+		if (method(f) == HTTP_HEAD && h->status != 407) {
+			probe(f);
+			return;
+		}
+		break;
+	}
+	fetch_set(f, FETCH_CLASSIFY);
+	fetch_on_text(f);
+}
+
+void fetch_on_head(struct fetch *f)
+{
+	int error = 0;
+
+	switch (response_read(&f->response, f->conn, &error)) {
+	case RESPONSE_MORE: break;
+	case RESPONSE_DONE: on_head_done(f); break;
+	case RESPONSE_BAD: malformed(f, f->response.why); break;
+	case RESPONSE_BROKE: broke(f, error); break;
+	case RESPONSE_MEMORY: fetch_fail_memory(f); break;
+	}
+}
+
+/* --- whose answer ---------------------------------------------------------------------------------------------- */
+
+void fetch_on_text(struct fetch *f)
+{
+	const struct http_head *h = &f->response.head;
+	char text[CLASSIFY_TEXT_MAX];
+	bool whole, json = classify_head(h, f->rq.route) == CLASSIFY_FIRST;
+
+	for (;;) {
+		size_t n = body_peek(&f->body, f->conn, h->bytes, text, sizeof(text), &whole);
+		if (whole || n == sizeof(text) || (json && n > 0))
+			break;
+		ssize_t r = conn_fill(f->conn);
+		if (r == -EAGAIN)
+			return;
+		if (r < 0 && r != -ENOBUFS && r != -ENOMEM) {
+			broke(f, (int)-r);
+			return;
+		}
+		if (r <= 0) /* the end, or no room: there is no more text */
+			break;
+	}
+	fetch_judge(f);
+}
+
+void fetch_judge(struct fetch *f)
+{
+	const struct http_head *h = &f->response.head;
+	char text[CLASSIFY_TEXT_MAX];
+	bool whole;
+	struct strview seen = sv_make(text, body_peek(&f->body, f->conn, h->bytes, text, sizeof(text), &whole));
+	struct verdict v = classify_text(h, f->rq.route, seen);
+	struct fetch_error e = { .id = v.id };
+
+	if (v.id == ERROR_NONE) {
+		accept_head(f);
+		return;
+	}
+	classify_detail(h, seen, e.detail);
+	if (v.bound && f->facts.reused)
+		fetch_attempt_failed(f, RETRY_CAUSE_STALE, &e);
+	else
+		fetch_attempt_failed(f, v.retry ? RETRY_CAUSE_PASSING : RETRY_CAUSE_FINAL, &e);
+}

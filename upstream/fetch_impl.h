@@ -1,0 +1,103 @@
+/* The inside of a fetch, for the files of its machine (fetch*.c).  Its states: fetch_states.def. */
+#ifndef FETCH_IMPL_H
+#define FETCH_IMPL_H
+
+#include "body.h"
+#include "classify.h"
+#include "dial.h"
+#include "fetch.h"
+#include "response.h"
+#include "retry.h"
+
+enum fetch_state {
+#define S(state, name, deadline, why) FETCH_##state,
+#include "fetch_states.def"
+#undef S
+	FETCH_STATES
+};
+
+/* An error that may become the answer: what is rendered when it does. */
+struct fetch_error {
+	enum error_id id; /* ERROR_NONE = there is none */
+	char detail[CLASSIFY_DETAIL];
+};
+
+struct fetch {
+	struct source source;
+	struct upstream *upstream;
+	struct pool *pool;
+	const struct pool_key *key;
+	struct fetch_request rq;    /* rq.field is ours, the views are the caller's */
+	enum fetch_state state;     /* written by fetch_set alone */
+	struct timer deadline;
+	struct deferred notify;     /* calls the session, never from within a call of its own */
+	struct grave grave;
+	struct waiter waiter;
+	struct list naming;         /* in upstream.naming; self-linked = not */
+	struct conn *conn;          /* NULL = none */
+	struct dial dial;
+	struct buf out;             /* of the request head, while it is written */
+	struct response response;
+	struct body body;
+	struct retry retry;
+	struct fetch_error last;    /* of the last attempt: better than "no answer" when the budget ends in the next */
+	struct fetch_facts facts;
+	bool probing;               /* a HEAD asked again as GET for the text of its error */
+	uint64_t started_ms, budget_at_ms, patience_at_ms, dialled_ms, dial_until_ms, again_at_ms;
+	unsigned turn;              /* which address is first at the next dial */
+	struct http_field field[];  /* a copy: rq may have been on the caller's stack */
+};
+
+/* --- fetch.c: the object ---------------------------------------------------------------------------------- */
+
+void fetch_set(struct fetch *f, enum fetch_state state);
+/* The session is called after this turn's events. */
+void fetch_tell(struct fetch *f);
+/* The head is the registry's own: it is delivered. */
+void fetch_deliver(struct fetch *f);
+/* Ends before the head. */
+void fetch_fail(struct fetch *f, const struct fetch_error *e);
+void fetch_fail_memory(struct fetch *f);
+/* Ends within the body. */
+void fetch_cut(struct fetch *f, enum error_id id, const char *detail);
+/* The connection goes back to the pool, or is closed. */
+void fetch_give_back(struct fetch *f);
+void fetch_drop_conn(struct fetch *f, bool reset);
+/* "25 s", "1.5 s", "300 ms" */
+void fetch_duration_text(uint64_t ms, char *dst, size_t cap);
+/* Sets e; the format makes the detail. */
+void fetch_error_set(struct fetch_error *e, enum error_id id, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* --- fetch_connect.c: from the queue to a connection -------------------------------------------------------- */
+
+void fetch_queue(struct fetch *f);
+void fetch_granted(struct waiter *w, struct conn *c);
+/* The names table changed. */
+void fetch_name_again(struct fetch *f);
+void fetch_on_dial(struct fetch *f);
+void fetch_dial_expired(struct fetch *f);
+
+/* --- fetch_answer.c: the request and the head of its answer --------------------------------------------------- */
+
+void fetch_ask(struct fetch *f);
+void fetch_on_ask(struct fetch *f);
+void fetch_on_head(struct fetch *f);
+void fetch_on_text(struct fetch *f);
+/* The text will not become longer. */
+void fetch_judge(struct fetch *f);
+
+/* --- fetch_retry.c: attempts that failed ----------------------------------------------------------------------- */
+
+/* An attempt failed, its connection is closed: tries again or fails. */
+void fetch_attempt_failed(struct fetch *f, enum retry_cause cause, const struct fetch_error *e);
+void fetch_again(struct fetch *f);
+/* The header budget is used up. */
+void fetch_expired(struct fetch *f);
+
+/* --- fetch_body.c ------------------------------------------------------------------------------------------------ */
+
+enum move_result fetch_move(struct source *s, struct sink *to, size_t max, size_t *ret_moved, int *ret_errno);
+void fetch_stalled(struct fetch *f);
+
+#endif

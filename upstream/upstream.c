@@ -1,0 +1,170 @@
+/* All connections of one process towards proxies and registries: what they share, made once.  Worker, keeper. */
+#include "upstream_impl.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "fetch_impl.h"
+#include "http_wire.h"
+
+#define KEEPER_ASK_MS 1000
+
+static struct pool *pool_of(struct upstream *u, const struct conf_proxy *proxy)
+{
+	for (unsigned i = 0; i < u->pools; i++)
+		if (u->pool[i].proxy == proxy)
+			return &u->pool[i];
+	return NULL;
+}
+
+static bool key_eq(const struct pool_key *a, const struct pool_key *b)
+{
+	return a->pool == b->pool && strcmp(a->authority, b->authority) == 0
+	       && strcmp(a->location_id, b->location_id) == 0;
+}
+
+const struct pool_key *upstream_key(const struct upstream *u, const struct conf_registry *r)
+{
+	const struct conf *conf = u->heritage->conf;
+	unsigned at = 0;
+
+	while (at < conf->registries && conf->registry[at] != r)
+		at++;
+	assert(at < conf->registries);
+	unsigned same = 0;
+	while (!key_eq(&u->key[same], &u->key[at]))
+		same++;
+	return &u->key[same];
+}
+
+static int init_pools(struct upstream *u, struct err *reterr)
+{
+	const struct conf *conf = u->heritage->conf;
+
+	for (unsigned i = 0; i < conf->proxies; i++) {
+		const struct conf_proxy *proxy = conf->proxy[i];
+		if (proxy->index >= STATS_UPSTREAMS)
+			return err_set(reterr, -ERANGE, "no room for statistics of proxy %s", proxy->name);
+		pool_init(&u->pool[u->pools++], u, proxy, &u->heritage->stats->upstream[proxy->index]);
+	}
+	for (unsigned i = 0; i < conf->registries; i++) {
+		const struct conf_registry *r = conf->registry[i];
+		u->key[i] = (struct pool_key){ .pool = pool_of(u, r->proxy), .authority = r->authority,
+			                       .location_id = r->location_id };
+		assert(u->key[i].pool);
+	}
+	return 0;
+}
+
+struct upstream *upstream_new(struct loop *l, const struct heritage *h, struct err *reterr)
+{
+	struct upstream *u = calloc(1, sizeof(*u));
+
+	if (!u) {
+		(void)err_sys(reterr, -ENOMEM, "cannot set up connections to the proxies");
+		return NULL;
+	}
+	u->loop = l;
+	u->heritage = h;
+	bufpool_init(&u->bufs, UPSTREAM_BUF_SIZE, UPSTREAM_BUFS_KEPT);
+	list_init(&u->naming);
+	list_init(&u->dead);
+	deferred_init(&u->burial);
+	if (getrandom(&u->random, sizeof(u->random), GRND_NONBLOCK) < 0)
+		u->random = clock_us(CLOCK_MONOTONIC) ^ (uint64_t)getpid() << 32;
+	wire_setup(UPSTREAM_BUF_SIZE);
+	if (init_pools(u, reterr) < 0) {
+		free(u);
+		return NULL;
+	}
+	return u;
+}
+
+static void bury_all(struct upstream *u)
+{
+	while (!list_empty(&u->dead)) {
+		struct grave *g = list_entry(u->dead.next, struct grave, node);
+		list_del(&g->node);
+		g->bury(g);
+	}
+}
+
+void upstream_free(struct upstream *u)
+{
+	if (!u)
+		return;
+	assert(u->fetches == 0);
+	for (unsigned i = 0; i < u->pools; i++)
+		pool_done(&u->pool[i]);
+	loop_defer_cancel(&u->burial);
+	bury_all(u);
+	bufpool_done(&u->bufs);
+	free(u);
+}
+
+static void on_burial(struct deferred *d)
+{
+	bury_all(container_of(d, struct upstream, burial));
+}
+
+void upstream_bury(struct upstream *u, struct grave *g, void (*bury)(struct grave *g))
+{
+	assert(list_empty(&g->node));
+	g->bury = bury;
+	list_append(&u->dead, &g->node);
+	loop_defer(u->loop, &u->burial, on_burial);
+}
+
+uint64_t upstream_random(struct upstream *u, uint64_t n)
+{
+	/* xorshift64; 0 is its only fixed point */
+	uint64_t x = u->random ? u->random : 1;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	u->random = x;
+	return x % n;
+}
+
+void upstream_ask_keeper(struct upstream *u)
+{
+	const struct heritage *h = u->heritage;
+	const uint64_t one = 1, now = loop_now(u->loop);
+
+	if (u->keeper_asked_ms && now - u->keeper_asked_ms < KEEPER_ASK_MS)
+		return;
+	u->keeper_asked_ms = now;
+	for (unsigned i = 0; i < h->wakes && i < HERITAGE_WAKES; i++)
+		if (h->wake_others[i] >= 0 && write(h->wake_others[i], &one, sizeof(one)) < 0)
+			continue; /* a full eventfd wakes as well */
+}
+
+void upstream_names_changed(struct upstream *u)
+{
+	/* One that looks again may end up waiting again: only those who wait now are looked at. */
+	struct list waiting;
+
+	list_init(&waiting);
+	while (!list_empty(&u->naming)) {
+		struct list *n = u->naming.next;
+		list_del(n);
+		list_append(&waiting, n);
+	}
+	while (!list_empty(&waiting)) {
+		struct fetch *f = list_entry(waiting.next, struct fetch, naming);
+		list_del(&f->naming);
+		fetch_name_again(f);
+	}
+}
+
+void upstream_drain(struct upstream *u)
+{
+	u->draining = true;
+	for (unsigned i = 0; i < u->pools; i++)
+		pool_close_idle(&u->pool[i]);
+}
