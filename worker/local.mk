@@ -4,4 +4,5 @@ worker_librrworker_a_CFLAGS = $(AM_CFLAGS)
 worker_librrworker_a_SOURCES = \
 	worker/path.c worker/path.h \
 	worker/policy.c worker/policy.h \
+	worker/route.c worker/route.h \
 	worker/worker.h
