@@ -2,7 +2,11 @@ noinst_LIBRARIES += worker/librrworker.a
 worker_librrworker_a_CPPFLAGS = $(AM_CPPFLAGS) $(WORKER_INC)
 worker_librrworker_a_CFLAGS = $(AM_CFLAGS)
 worker_librrworker_a_SOURCES = \
+	worker/answer_head.c worker/answer_head.h \
+	worker/fields.c worker/fields.h \
+	worker/http_date.c worker/http_date.h \
 	worker/path.c worker/path.h \
 	worker/policy.c worker/policy.h \
+	worker/reply.c worker/reply.h \
 	worker/route.c worker/route.h \
 	worker/worker.h

@@ -1,0 +1,26 @@
+/* The relay's own error answers.  What fails is told four times, because every client shows another place: reason
+ * phrase, OCI JSON, Warning, and a stable id for scripts.  Worker. */
+#ifndef REPLY_H
+#define REPLY_H
+
+#include "buf.h"
+#include "errors.h"
+
+struct reply {
+	enum error_id id;
+	struct strview text;       /* rendered: printable ASCII (error_render) */
+	struct strview request_id; /* checked (request_id.h); empty = left out */
+	uint64_t wall_ms;          /* for Date */
+	bool head;                 /* it answers a HEAD: the same head, no body */
+	bool close;                /* the connection ends after it */
+};
+
+#define REPLY_MAX 4096 /* bytes any reply needs at most */
+
+/* Appends the whole answer.  False (and nothing appended) when it does not fit. */
+MUST_CHECK bool reply_put(struct buf *b, const struct reply *r);
+
+/* Its status. */
+unsigned reply_status(const struct reply *r);
+
+#endif
