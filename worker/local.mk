@@ -3,6 +3,7 @@ worker_librrworker_a_CPPFLAGS = $(AM_CPPFLAGS) $(WORKER_INC)
 worker_librrworker_a_CFLAGS = $(AM_CFLAGS)
 worker_librrworker_a_SOURCES = \
 	worker/answer_head.c worker/answer_head.h \
+	worker/body.c worker/body.h \
 	worker/fields.c worker/fields.h \
 	worker/http_date.c worker/http_date.h \
 	worker/path.c worker/path.h \

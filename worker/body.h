@@ -1,0 +1,31 @@
+/* The client's side of an answer: what leaves goes through `out` (head, framing, small pieces) or straight from the
+ * source's buffer to the socket, in order and in one write where possible.  Worker. */
+#ifndef BODY_H
+#define BODY_H
+
+#include "buf.h"
+#include "source.h"
+#include "transport.h"
+
+/* Invariant: what `out` holds goes before any piece given to put.  chunk_left > 0: a chunk is announced of which so
+ * many data bytes have not been taken yet. */
+struct body {
+	struct sink sink;
+	struct transport *client; /* borrowed */
+	struct buf *out;          /* borrowed; has memory while an answer is under way */
+	bool chunked;
+	uint64_t chunk_left;
+	uint64_t written;         /* bytes the socket took, of all answers */
+};
+
+#define BODY_ROOM 64 /* bytes of `out` the framing may need beside the head */
+
+void body_init(struct body *b, struct transport *client, struct buf *out);
+/* A new answer begins; its head may be in `out` already. */
+void body_begin(struct body *b, bool chunked);
+/* The source gave its last byte: appends what ends the body.  Cannot fail: put keeps room for it. */
+void body_end(struct body *b);
+/* Writes what `out` holds.  0 = all of it; -EAGAIN = the client must take some first; -errno. */
+MUST_CHECK int body_flush(struct body *b);
+
+#endif
