@@ -44,6 +44,7 @@ struct source_failure {
 struct source {
 	const struct source_ops *ops;
 	source_fn *fn;             /* the session's */
+	void *owner;               /* for fn: set by the session after the start, not touched by the source */
 	enum source_state state;
 	const struct http_head *head; /* from SOURCE_HEAD until the first source_move; not after */
 	enum http_framing framing; /* of the body as the source gets it */
