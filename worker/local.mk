@@ -2,14 +2,20 @@ noinst_LIBRARIES += worker/librrworker.a
 worker_librrworker_a_CPPFLAGS = $(AM_CPPFLAGS) $(WORKER_INC)
 worker_librrworker_a_CFLAGS = $(AM_CFLAGS)
 worker_librrworker_a_SOURCES = \
+	worker/access.c worker/access.h \
 	worker/answer_head.c worker/answer_head.h \
 	worker/body.c worker/body.h \
 	worker/fields.c worker/fields.h \
 	worker/http_date.c worker/http_date.h \
+	worker/linger.c \
 	worker/path.c worker/path.h \
 	worker/policy.c worker/policy.h \
 	worker/reply.c worker/reply.h \
 	worker/request.c worker/request.h \
 	worker/request_id.c worker/request_id.h \
 	worker/route.c worker/route.h \
+	worker/service.c worker/service.h \
+	worker/session.c worker/session.h worker/session_states.def \
+	worker/session_answer.c \
+	worker/session_head.c \
 	worker/worker.h

@@ -1,0 +1,254 @@
+/* Steps of a session that fetch an answer and bring it to the client.  Worker. */
+#include "session.h"
+
+#include <errno.h>
+
+#include "access.h"
+#include "answer_head.h"
+#include "clock.h"
+#include "reply.h"
+
+#define MOVE_MAX (256 * 1024) /* body bytes a turn; then others come first */
+
+/* --- the beginning ------------------------------------------------------------------------------------------- */
+
+static void count_refusal(struct session *s)
+{
+	struct stats_slot *st = s->sv->stats;
+
+	switch (s->rq->error) {
+	case ERROR_REQUEST_METHOD: stats_add(&st->rejected_method, 1); break;
+	case ERROR_REQUEST_LINE: stats_add(&st->rejected_too_large, 1); break;
+	case ERROR_REQUEST_MALFORMED:
+	case ERROR_REQUEST_EXPECT: stats_add(&st->rejected_malformed, 1); break;
+	default: stats_add(&st->rejected_path, 1); break;
+	}
+}
+
+static void on_source(struct source *source)
+{
+	session_run(source->owner);
+}
+
+enum step session_begin(struct session *s)
+{
+	struct service *sv = s->sv;
+	struct fetch_request ask;
+	struct err why;
+
+	s->rq = request_new(&sv->scratch, loop_now(sv->loop));
+	if (!s->rq)
+		return session_close(s);
+	if (!request_admit(s->rq, sv->conf, &sv->scratch)) {
+		count_refusal(s);
+		return session_answer_error(s);
+	}
+	request_for_fetch(s->rq, &ask);
+	s->source = fetch_start(sv->upstream, &ask, on_source, &why);
+	if (!s->source) {
+		request_fail(s->rq, ERROR_OVERLOADED, SV("no memory"));
+		return session_answer_error(s);
+	}
+	s->source->owner = s;
+	session_set(s, SESSION_SOURCE);
+	return STEP_AGAIN;
+}
+
+/* A request counts once, before its head is written, so that whoever has an answer finds it counted. */
+static void count_request(struct session *s)
+{
+	struct request *rq = s->rq;
+
+	rq->head_ms = loop_now(s->sv->loop);
+	stats_add(&s->sv->stats->requests[rq->route.kind][request_stats_method(rq)][stats_code_of(rq->status)], 1);
+}
+
+/* --- own answers ----------------------------------------------------------------------------------------------- */
+
+enum step session_answer_error(struct session *s)
+{
+	struct request *rq = s->rq;
+
+	if (buf_borrow(&s->out, &s->sv->answers) < 0)
+		return session_close(s);
+	rq->close |= s->sv->draining;
+	const struct reply r = {
+		.id = rq->error,
+		.text = sv_str(rq->error_text),
+		.request_id = sv_str(rq->id),
+		.wall_ms = clock_wall_ms(),
+		.head = rq->method == HTTP_HEAD,
+		.close = rq->close,
+	};
+	if (!reply_put(&s->out, &r))
+		return session_close(s);
+	rq->status = reply_status(&r);
+	if (rq->error != ERROR_REQUEST_TLS)
+		count_request(s);
+	access_error(s);
+	body_begin(&s->body, false);
+	return session_finish(s);
+}
+
+/* --- the upstream's answer ---------------------------------------------------------------------------------------- */
+
+static enum step answer_failure(struct session *s)
+{
+	s->rq->error = s->source->failure.id;
+	(void)sv_copy(s->rq->error_text, sizeof(s->rq->error_text), sv_str(s->source->failure.text));
+	session_drop_source(s);
+	return session_answer_error(s);
+}
+
+static enum step answer_unusable(struct session *s, enum error_id id, struct strview detail)
+{
+	request_fail(s->rq, id, detail);
+	session_drop_source(s);
+	buf_clear(&s->out);
+	return session_answer_error(s);
+}
+
+static enum step answer_begin(struct session *s)
+{
+	struct request *rq = s->rq;
+
+	if (buf_borrow(&s->out, &s->sv->answers) < 0)
+		return session_close(s);
+	struct answer a = {
+		.head = s->source->head,
+		.framing = s->source->framing,
+		.length = s->source->length,
+		.to_head = rq->method == HTTP_HEAD,
+		.minor = rq->minor,
+		.ns = sv_str(rq->route.ns),
+		.request_id = sv_str(rq->id),
+		.wall_ms = clock_wall_ms(),
+	};
+	rq->close |= s->sv->draining || answer_framing(&a) == ANSWER_CLOSE;
+	a.close = rq->close;
+	if (!answer_head_put(&s->out, &a) || buf_room(&s->out) < BODY_ROOM)
+		return answer_unusable(s, ERROR_UPSTREAM_MALFORMED, SV("its head is too large"));
+	rq->status = a.head->status;
+	count_request(s);
+	body_begin(&s->body, answer_framing(&a) == ANSWER_CHUNKED);
+	return step_move(s);
+}
+
+enum step step_source(struct session *s)
+{
+	switch (s->source->state) {
+	case SOURCE_HEAD: return answer_begin(s);
+	case SOURCE_FAILED: return answer_failure(s);
+	case SOURCE_WAITING: break;
+	}
+	return STEP_WAIT;
+}
+
+/* The source has deadlines of its own; this one says that they failed. */
+enum step expire_source(struct session *s)
+{
+	return answer_unusable(s, ERROR_UPSTREAM_TIMEOUT, SV("the time allowed"));
+}
+
+/* --- the body --------------------------------------------------------------------------------------------------------- */
+
+static enum step wait_for_client(struct session *s)
+{
+	session_set(s, SESSION_SEND);
+	/* Taken in part, and the socket has not said "full" yet: only then does it tell when there is room. */
+	return s->client.writable ? STEP_YIELD : STEP_WAIT;
+}
+
+/* Nothing to move now: what was gathered leaves before we wait. */
+static enum step wait_for_source(struct session *s)
+{
+	int r = body_flush(&s->body);
+
+	if (r == -EAGAIN)
+		return wait_for_client(s);
+	if (r < 0)
+		return session_abort(s, REQUEST_CLIENT);
+	session_set(s, SESSION_MOVE);
+	return STEP_WAIT;
+}
+
+/* What came is the client's; that it is not all shows by the reset. */
+static enum step broken_off(struct session *s)
+{
+	s->rq->error = s->source->failure.id;
+	(void)sv_copy(s->rq->error_text, sizeof(s->rq->error_text), sv_str(s->source->failure.text));
+	int r = body_flush(&s->body);
+	return session_abort(s, r == 0 || r == -EAGAIN ? REQUEST_UPSTREAM : REQUEST_CLIENT);
+}
+
+enum step step_move(struct session *s)
+{
+	size_t moved = 0;
+	int error = 0;
+	enum move_result r = source_move(s->source, &s->body.sink, MOVE_MAX, &moved, &error);
+
+	s->rq->body_bytes += moved;
+	switch (r) {
+	case MOVE_SOME: session_set(s, SESSION_MOVE); return STEP_YIELD;
+	case MOVE_WAIT_SOURCE: return wait_for_source(s);
+	case MOVE_WAIT_SINK: return wait_for_client(s);
+	case MOVE_CUT: return broken_off(s);
+	case MOVE_SINK_FAILED: return session_abort(s, REQUEST_CLIENT);
+	case MOVE_END: break;
+	}
+	body_end(&s->body);
+	session_drop_source(s);
+	return session_finish(s);
+}
+
+enum step step_send(struct session *s)
+{
+	return s->client.writable ? step_move(s) : STEP_WAIT;
+}
+
+enum step expire_move(struct session *s)
+{
+	request_fail(s->rq, ERROR_UPSTREAM_TIMEOUT, SV("the time allowed"));
+	return session_abort(s, REQUEST_UPSTREAM);
+}
+
+/* --- the end ------------------------------------------------------------------------------------------------------------ */
+
+static enum step next_request(struct session *s)
+{
+	const size_t head_bytes = s->rq->head_bytes;
+	const bool over = s->rq->close;
+
+	access_line(s);
+	free(s->rq);
+	s->rq = NULL;
+	buf_return(&s->out, &s->sv->answers);
+	s->touched_ms = loop_now(s->sv->loop);
+	if (over)
+		return session_linger(s);
+	buf_consume(&s->in, head_bytes);
+	buf_compact(&s->in);
+	s->unread = buf_len(&s->in) > 0;
+	if (!s->unread)
+		buf_return(&s->in, &s->sv->heads);
+	wire_init_request(&s->wire, &s->sv->limits, false);
+	session_set(s, SESSION_IDLE);
+	return STEP_AGAIN;
+}
+
+enum step session_finish(struct session *s)
+{
+	int r = body_flush(&s->body);
+
+	if (r == 0)
+		return next_request(s);
+	if (r != -EAGAIN)
+		return session_abort(s, REQUEST_CLIENT);
+	session_set(s, SESSION_FLUSH);
+	return STEP_WAIT;
+}
+
+enum step step_flush(struct session *s)
+{
+	return s->client.writable ? session_finish(s) : STEP_WAIT;
+}
