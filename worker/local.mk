@@ -2,6 +2,7 @@ noinst_LIBRARIES += worker/librrworker.a
 worker_librrworker_a_CPPFLAGS = $(AM_CPPFLAGS) $(WORKER_INC)
 worker_librrworker_a_CFLAGS = $(AM_CFLAGS)
 worker_librrworker_a_SOURCES = \
+	worker/acceptor.c worker/acceptor.h \
 	worker/access.c worker/access.h \
 	worker/answer_head.c worker/answer_head.h \
 	worker/body.c worker/body.h \
