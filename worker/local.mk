@@ -5,8 +5,7 @@ worker_librrworker_a_SOURCES = \
 	worker/acceptor.c worker/acceptor.h \
 	worker/access.c worker/access.h \
 	worker/answer_head.c worker/answer_head.h \
-	worker/body.c worker/body.h \
-	worker/channel.c worker/channel.h \
+	worker/client_body.c worker/client_body.h \
 	worker/fields.c worker/fields.h \
 	worker/http_date.c worker/http_date.h \
 	worker/linger.c \
@@ -20,4 +19,5 @@ worker_librrworker_a_SOURCES = \
 	worker/session.c worker/session.h worker/session_states.def \
 	worker/session_answer.c \
 	worker/session_head.c \
-	worker/worker.c worker/worker.h
+	worker/worker.c worker/worker.h \
+	worker/worker_channel.c worker/worker_channel.h

@@ -174,7 +174,7 @@ int session_open(struct service *sv, int fd, const struct sockaddr *peer, sockle
 	if (peer && len <= sizeof(s->peer))
 		memcpy(&s->peer, peer, len);
 	deferred_init(&s->later);
-	body_init(&s->body, &s->client, &s->out);
+	client_body_init(&s->body, &s->client, &s->out);
 	wire_init_request(&s->wire, &sv->limits, false);
 	s->touched_ms = loop_now(sv->loop);
 	s->head_by_ms = s->touched_ms + sv->conf->listen.head_timeout;

@@ -9,7 +9,7 @@
 
 #include <netinet/in.h>
 
-#include "body.h"
+#include "client_body.h"
 #include "request.h"
 #include "service.h"
 
@@ -51,7 +51,7 @@ struct session {
 	struct wire wire;
 	struct request *rq;
 	struct source *source;
-	struct body body;
+	struct client_body body;
 	uint64_t written_seen;    /* of body.written: counted so far */
 	uint64_t written_armed;   /* of body.written: when the send deadline was armed */
 	size_t linger_bytes;      /* dropped so far */

@@ -86,7 +86,7 @@ enum step session_answer_error(struct session *s)
 	if (rq->error != ERROR_REQUEST_TLS)
 		count_request(s);
 	access_error(s);
-	body_begin(&s->body, false);
+	client_body_begin(&s->body, false);
 	return session_finish(s);
 }
 
@@ -126,11 +126,11 @@ static enum step answer_begin(struct session *s)
 	};
 	rq->close |= s->sv->draining || answer_framing(&a) == ANSWER_CLOSE;
 	a.close = rq->close;
-	if (!answer_head_put(&s->out, &a) || buf_room(&s->out) < BODY_ROOM)
+	if (!answer_head_put(&s->out, &a) || buf_room(&s->out) < CLIENT_BODY_ROOM)
 		return answer_unusable(s, ERROR_UPSTREAM_MALFORMED, SV("its head is too large"));
 	rq->status = a.head->status;
 	count_request(s);
-	body_begin(&s->body, answer_framing(&a) == ANSWER_CHUNKED);
+	client_body_begin(&s->body, answer_framing(&a) == ANSWER_CHUNKED);
 	return step_move(s);
 }
 
@@ -162,7 +162,7 @@ static enum step wait_for_client(struct session *s)
 /* Nothing to move now: what was gathered leaves before we wait. */
 static enum step wait_for_source(struct session *s)
 {
-	int r = body_flush(&s->body);
+	int r = client_body_flush(&s->body);
 
 	if (r == -EAGAIN)
 		return wait_for_client(s);
@@ -177,7 +177,7 @@ static enum step broken_off(struct session *s)
 {
 	s->rq->error = s->source->failure.id;
 	(void)sv_copy(s->rq->error_text, sizeof(s->rq->error_text), sv_str(s->source->failure.text));
-	int r = body_flush(&s->body);
+	int r = client_body_flush(&s->body);
 	return session_abort(s, r == 0 || r == -EAGAIN ? REQUEST_UPSTREAM : REQUEST_CLIENT);
 }
 
@@ -196,7 +196,7 @@ enum step step_move(struct session *s)
 	case MOVE_SINK_FAILED: return session_abort(s, REQUEST_CLIENT);
 	case MOVE_END: break;
 	}
-	body_end(&s->body);
+	client_body_end(&s->body);
 	session_drop_source(s);
 	return session_finish(s);
 }
@@ -238,7 +238,7 @@ static enum step next_request(struct session *s)
 
 enum step session_finish(struct session *s)
 {
-	int r = body_flush(&s->body);
+	int r = client_body_flush(&s->body);
 
 	if (r == 0)
 		return next_request(s);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "acceptor.h"
-#include "channel.h"
+#include "worker_channel.h"
 #include "clock.h"
 #include "exitcode.h"
 #include "log.h"
@@ -24,7 +24,7 @@ struct worker {
 	struct loop loop;
 	struct acceptor acceptor;
 	struct service service;
-	struct channel channel;
+	struct worker_channel channel;
 	struct watch wake, signals;
 	int signal_fd;
 	struct timer beat, deadline;
@@ -33,7 +33,7 @@ struct worker {
 	enum exitcode status;
 };
 
-static struct worker *worker_of_channel(struct channel *c)
+static struct worker *worker_of_channel(struct worker_channel *c)
 {
 	return container_of(c, struct worker, channel);
 }
@@ -76,22 +76,22 @@ static void finish_without_master(struct worker *w, const char *why)
 	finish(w, loop_now(&w->loop) + w->h->conf->master.drain_timeout);
 }
 
-static void on_drain(struct channel *c, uint64_t deadline_ms)
+static void on_drain(struct worker_channel *c, uint64_t deadline_ms)
 {
 	finish(worker_of_channel(c), deadline_ms);
 }
 
-static void on_lost(struct channel *c)
+static void on_lost(struct worker_channel *c)
 {
 	finish_without_master(worker_of_channel(c), "the master is gone");
 }
 
-static void on_kick(struct channel *c)
+static void on_kick(struct worker_channel *c)
 {
 	acceptor_kick(&worker_of_channel(c)->acceptor);
 }
 
-static const struct channel_calls channel_calls = { .kick = on_kick, .drain = on_drain, .lost = on_lost };
+static const struct worker_channel_calls channel_calls = { .kick = on_kick, .drain = on_drain, .lost = on_lost };
 
 /* --- clients ---------------------------------------------------------------------------------------------------- */
 
@@ -178,7 +178,7 @@ static int on_accepted(struct acceptor *a, int fd, const struct sockaddr *peer, 
 static int open_events(struct worker *w, struct err *reterr)
 {
 	const struct heritage *h = w->h;
-	int r = channel_open(&w->channel, &w->loop, h->channel_fd, h->generation, &channel_calls);
+	int r = worker_channel_open(&w->channel, &w->loop, h->channel_fd, h->generation, &channel_calls);
 
 	if (r == 0 && h->wake_fd >= 0)
 		r = loop_add(&w->loop, &w->wake, h->wake_fd, EPOLLIN, on_wake);
@@ -260,7 +260,7 @@ static void stop(struct worker *w)
 		upstream_free(w->service.upstream);
 		run_deferred(w);
 	}
-	channel_close(&w->channel);
+	worker_channel_close(&w->channel);
 	fd_close(&w->signal_fd);
 	close_wakes(w->h);
 	loop_done(&w->loop);
@@ -269,7 +269,7 @@ static void stop(struct worker *w)
 static enum exitcode refuse(struct worker *w, const struct err *why)
 {
 	log_error("cannot start: %s", why->text);
-	if (channel_refused(&w->channel, why) < 0)
+	if (worker_channel_refused(&w->channel, why) < 0)
 		log_debug("the master does not hear that");
 	return EXITCODE_RESOURCE;
 }
@@ -281,7 +281,7 @@ static enum exitcode run(struct worker *w)
 
 	if (r < 0)
 		return refuse(w, &why);
-	r = channel_ready(&w->channel);
+	r = worker_channel_ready(&w->channel);
 	if (r < 0)
 		return refuse(w, (err_sys(&why, r, "cannot say ready"), &why));
 	r = loop_run(&w->loop);
@@ -290,7 +290,7 @@ static enum exitcode run(struct worker *w)
 		return EXITCODE_SOFTWARE;
 	}
 	service_cut(&w->service);
-	if (w->ending && channel_drained(&w->channel, w->service.cut) < 0)
+	if (w->ending && worker_channel_drained(&w->channel, w->service.cut) < 0)
 		log_debug("nobody is there to hear that this worker is drained");
 	return w->status;
 }

@@ -1,7 +1,7 @@
 /* The client's side of an answer: what leaves goes through `out` (head, framing, small pieces) or straight from the
  * source's buffer to the socket, in order and in one write where possible.  Worker. */
-#ifndef BODY_H
-#define BODY_H
+#ifndef CLIENT_BODY_H
+#define CLIENT_BODY_H
 
 #include "buf.h"
 #include "source.h"
@@ -9,7 +9,7 @@
 
 /* Invariant: what `out` holds goes before any piece given to put.  chunk_left > 0: a chunk is announced of which so
  * many data bytes have not been taken yet. */
-struct body {
+struct client_body {
 	struct sink sink;
 	struct transport *client; /* borrowed */
 	struct buf *out;          /* borrowed; has memory while an answer is under way */
@@ -18,14 +18,14 @@ struct body {
 	uint64_t written;         /* bytes the socket took, of all answers */
 };
 
-#define BODY_ROOM 64 /* bytes of `out` the framing may need beside the head */
+#define CLIENT_BODY_ROOM 64 /* bytes of `out` the framing may need beside the head */
 
-void body_init(struct body *b, struct transport *client, struct buf *out);
+void client_body_init(struct client_body *b, struct transport *client, struct buf *out);
 /* A new answer begins; its head may be in `out` already. */
-void body_begin(struct body *b, bool chunked);
+void client_body_begin(struct client_body *b, bool chunked);
 /* The source gave its last byte: appends what ends the body.  Cannot fail: put keeps room for it. */
-void body_end(struct body *b);
+void client_body_end(struct client_body *b);
 /* Writes what `out` holds.  0 = all of it; -EAGAIN = the client must take some first; -errno. */
-MUST_CHECK int body_flush(struct body *b);
+MUST_CHECK int client_body_flush(struct client_body *b);
 
 #endif

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-#include "body.h"
+#include "client_body.h"
 
 #define BUF_BYTES (20 * 1024)
 
@@ -17,7 +17,7 @@ struct fixture {
 	struct bufpool pool;
 	struct buf out;
 	struct transport client;
-	struct body body;
+	struct client_body body;
 	int peer;
 	char *got;
 	size_t got_n, got_cap;
@@ -41,7 +41,7 @@ static int setup(void **state)
 	f->peer = fd[1];
 	bufpool_init(&f->pool, BUF_BYTES, 1);
 	assert_int_equal(buf_borrow(&f->out, &f->pool), 0);
-	body_init(&f->body, &f->client, &f->out);
+	client_body_init(&f->body, &f->client, &f->out);
 	f->got_cap = 1 << 20;
 	f->got = malloc(f->got_cap);
 	*state = f;
@@ -92,7 +92,7 @@ static void flush_all(struct fixture *f)
 {
 	int r;
 
-	while ((r = body_flush(&f->body)) == -EAGAIN)
+	while ((r = client_body_flush(&f->body)) == -EAGAIN)
 		drain(f, 4096);
 	assert_int_equal(r, 0);
 	size_t before;
@@ -143,9 +143,9 @@ static void pass(struct fixture *f, bool chunked, size_t size, size_t piece, siz
 	fill(data, size);
 	f->got_n = 0;
 	assert_true(buf_put(&f->out, sv_str(head)));
-	body_begin(&f->body, chunked);
+	client_body_begin(&f->body, chunked);
 	put_all(f, data, size, piece, read);
-	body_end(&f->body);
+	client_body_end(&f->body);
 	flush_all(f);
 	f->got[f->got_n] = '\0';
 	assert_memory_equal(f->got, head, sizeof(head) - 1);
@@ -180,11 +180,11 @@ static void head_and_small_body_leave_in_one_write(void **state)
 	char got[64];
 
 	assert_true(buf_put(&f->out, SV("HEAD\r\n\r\n")));
-	body_begin(&f->body, true);
+	client_body_begin(&f->body, true);
 	assert_int_equal(f->body.sink.put(&f->body.sink, SV("hello")), 5);
 	assert_int_equal(f->body.written, 0);
-	body_end(&f->body);
-	assert_int_equal(body_flush(&f->body), 0);
+	client_body_end(&f->body);
+	assert_int_equal(client_body_flush(&f->body), 0);
 	ssize_t n = recv(f->peer, got, sizeof(got), MSG_DONTWAIT);
 	assert_int_equal(n, 8 + 3 + 5 + 2 + 5);
 	assert_memory_equal(got, "HEAD\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 23);
@@ -197,7 +197,7 @@ static void full_client_is_told_apart_from_a_gone_one(void **state)
 	static char data[100000];
 	ssize_t r;
 
-	body_begin(&f->body, false);
+	client_body_begin(&f->body, false);
 	while ((r = f->body.sink.put(&f->body.sink, sv_make(data, sizeof(data)))) > 0)
 		;
 	assert_int_equal(r, -EAGAIN);

@@ -1,5 +1,5 @@
 /* The client's side of an answer.  Worker. */
-#include "body.h"
+#include "client_body.h"
 
 #include <errno.h>
 
@@ -8,14 +8,14 @@
 #define SMALL  2048
 #define GATHER 16384
 
-void body_begin(struct body *b, bool chunked)
+void client_body_begin(struct client_body *b, bool chunked)
 {
 	b->chunked = chunked;
 	b->chunk_left = 0;
 }
 
 /* The socket took n bytes of `out`, then of piece, then of the CRLF that ends its chunk: how many were of piece. */
-static size_t account(struct body *b, size_t n, size_t piece, bool crlf)
+static size_t account(struct client_body *b, size_t n, size_t piece, bool crlf)
 {
 	size_t of_out = n < buf_len(b->out) ? n : buf_len(b->out);
 
@@ -30,7 +30,7 @@ static size_t account(struct body *b, size_t n, size_t piece, bool crlf)
 	return piece;
 }
 
-static ssize_t write_through(struct body *b, struct strview piece, bool crlf)
+static ssize_t write_through(struct client_body *b, struct strview piece, bool crlf)
 {
 	const struct strview held = buf_view(b->out);
 	struct iovec part[3];
@@ -48,16 +48,16 @@ static ssize_t write_through(struct body *b, struct strview piece, bool crlf)
 	return taken ? (ssize_t)taken : -EAGAIN;
 }
 
-static bool gather(struct body *b, struct strview piece, bool crlf)
+static bool gather(struct client_body *b, struct strview piece, bool crlf)
 {
-	if (piece.n > SMALL || buf_len(b->out) + piece.n > GATHER || buf_room(b->out) < piece.n + BODY_ROOM)
+	if (piece.n > SMALL || buf_len(b->out) + piece.n > GATHER || buf_room(b->out) < piece.n + CLIENT_BODY_ROOM)
 		return false;
 	return buf_put(b->out, piece) && (!crlf || buf_put(b->out, SV("\r\n")));
 }
 
-static bool announce_chunk(struct body *b, size_t n)
+static bool announce_chunk(struct client_body *b, size_t n)
 {
-	if (buf_room(b->out) < BODY_ROOM || !buf_printf(b->out, "%zx\r\n", n))
+	if (buf_room(b->out) < CLIENT_BODY_ROOM || !buf_printf(b->out, "%zx\r\n", n))
 		return false;
 	b->chunk_left = n;
 	return true;
@@ -65,7 +65,7 @@ static bool announce_chunk(struct body *b, size_t n)
 
 static ssize_t body_put(struct sink *sink, struct strview bytes)
 {
-	struct body *b = container_of(sink, struct body, sink);
+	struct client_body *b = container_of(sink, struct client_body, sink);
 	struct strview piece = bytes;
 
 	if (bytes.n == 0)
@@ -82,12 +82,12 @@ static ssize_t body_put(struct sink *sink, struct strview bytes)
 	return n;
 }
 
-void body_init(struct body *b, struct transport *client, struct buf *out)
+void client_body_init(struct client_body *b, struct transport *client, struct buf *out)
 {
-	*b = (struct body){ .sink.put = body_put, .client = client, .out = out };
+	*b = (struct client_body){ .sink.put = body_put, .client = client, .out = out };
 }
 
-void body_end(struct body *b)
+void client_body_end(struct client_body *b)
 {
 	if (!b->chunked)
 		return;
@@ -97,7 +97,7 @@ void body_end(struct body *b)
 		assert(!"room for the last chunk");
 }
 
-int body_flush(struct body *b)
+int client_body_flush(struct client_body *b)
 {
 	while (buf_len(b->out)) {
 		const struct strview held = buf_view(b->out);

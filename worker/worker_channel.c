@@ -1,17 +1,17 @@
 /* A worker's line to the master.  Worker. */
-#include "channel.h"
+#include "worker_channel.h"
 
 #include <errno.h>
 
 #include "log.h"
 
-static void lost(struct channel *c)
+static void lost(struct worker_channel *c)
 {
 	loop_del(&c->watch);
 	c->calls->lost(c);
 }
 
-static void obey(struct channel *c, const struct msg *m)
+static void obey(struct worker_channel *c, const struct msg *m)
 {
 	switch (m->head.type) {
 	case MSG_KICK: c->calls->kick(c); break;
@@ -22,7 +22,7 @@ static void obey(struct channel *c, const struct msg *m)
 
 static void on_channel(struct watch *w, uint32_t events)
 {
-	struct channel *c = container_of(w, struct channel, watch);
+	struct worker_channel *c = container_of(w, struct worker_channel, watch);
 	struct msg m;
 	int r;
 
@@ -38,33 +38,33 @@ static void on_channel(struct watch *w, uint32_t events)
 	} while ((r == 1 || r == -EBADMSG || r == -ESTALE) && w->loop);
 }
 
-int channel_open(struct channel *c, struct loop *l, int fd, uint32_t generation, const struct channel_calls *calls)
+int worker_channel_open(struct worker_channel *c, struct loop *l, int fd, uint32_t generation, const struct worker_channel_calls *calls)
 {
-	*c = (struct channel){ .fd = fd, .generation = generation, .calls = calls };
+	*c = (struct worker_channel){ .fd = fd, .generation = generation, .calls = calls };
 	return loop_add(l, &c->watch, fd, EPOLLIN, on_channel);
 }
 
-void channel_close(struct channel *c)
+void worker_channel_close(struct worker_channel *c)
 {
 	loop_del(&c->watch);
 	fd_close(&c->fd);
 }
 
-static int say(struct channel *c, struct msg *m, enum msg_type type)
+static int say(struct worker_channel *c, struct msg *m, enum msg_type type)
 {
 	m->head.type = (uint16_t)type;
 	m->head.generation = c->generation;
 	return msg_send(c->fd, m);
 }
 
-int channel_ready(struct channel *c)
+int worker_channel_ready(struct worker_channel *c)
 {
 	struct msg m = { .u.ready.unused = 0 };
 
 	return say(c, &m, MSG_READY);
 }
 
-int channel_refused(struct channel *c, const struct err *why)
+int worker_channel_refused(struct worker_channel *c, const struct err *why)
 {
 	struct msg m = { .u.refused.code = why->code };
 
@@ -73,7 +73,7 @@ int channel_refused(struct channel *c, const struct err *why)
 	return say(c, &m, MSG_REFUSED);
 }
 
-int channel_drained(struct channel *c, uint32_t cut)
+int worker_channel_drained(struct worker_channel *c, uint32_t cut)
 {
 	struct msg m = { .u.drained.cut = cut };
 
