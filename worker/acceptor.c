@@ -8,10 +8,10 @@
 
 #include "log.h"
 
-#define BATCH       8          /* accepted in one wake-up; then the clients we have come first */
-#define TURN        16         /* accepted before we go to the end of the line */
-#define LEAVE_MAX   16         /* taken beyond the limit while leaving a set that others must not be left out of */
-#define CLOSE_MAX   4096       /* the same while closing for good */
+#define BATCH       8    /* accepted in one wake-up; then the clients we have come first */
+#define TURN        16   /* accepted before we go to the end of the line */
+#define LEAVE_MAX   16   /* taken beyond the limit while leaving a set that others must not be left out of */
+#define CLOSE_MAX   4096 /* the same while closing for good */
 #define PAUSE_MS    500
 #define MEAN_AGE_MS 100
 #define NOTSENT     (128 * 1024) /* bytes the kernel keeps unsent for a client */
@@ -32,7 +32,7 @@ enum acceptor_verdict acceptor_verdict(int error)
 	}
 }
 
-/* --- the set ------------------------------------------------------------------------------------------------ */
+/* --- the set ------------------------------------------------------------------------------------- */
 
 static void on_listener(struct watch *w, uint32_t events);
 
@@ -86,7 +86,7 @@ static void pause_begin(struct acceptor *a, int error)
 	loop_timer_in(a->loop, &a->pause, PAUSE_MS, on_pause_over);
 }
 
-/* --- accepting ------------------------------------------------------------------------------------------------ */
+/* --- accepting ----------------------------------------------------------------------------------- */
 
 static void hand_over(struct acceptor *a, int fd, const struct sockaddr_storage *peer, socklen_t len)
 {
@@ -137,7 +137,7 @@ static void failed(struct acceptor *a, int error)
 	a->broken(a, error);
 }
 
-/* --- balance ---------------------------------------------------------------------------------------------------- */
+/* --- balance ------------------------------------------------------------------------------------- */
 
 static uint64_t mean_sessions(struct acceptor *a)
 {
@@ -155,7 +155,7 @@ static uint64_t mean_sessions(struct acceptor *a)
 	return a->mean;
 }
 
-/* The kernel wakes who stands first in line; whoever had a turn, or has more than its share, goes to the end. */
+/* The kernel wakes who stands first in line; whoever had a turn or has more than its share goes to the end. */
 static bool turn_is_over(struct acceptor *a)
 {
 	if (a->workers < 2)
@@ -180,7 +180,7 @@ static void on_listener(struct watch *w, uint32_t events)
 		set_enter_or_pause(a);
 }
 
-/* --- from outside ------------------------------------------------------------------------------------------------- */
+/* --- from outside -------------------------------------------------------------------------------- */
 
 static void accept_rest(struct acceptor *a, unsigned max)
 {
@@ -230,11 +230,19 @@ static void set_options(int fd, const struct acceptor_options *o)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
 }
 
-int acceptor_open(struct acceptor *a, struct loop *l, const struct heritage *h, const struct acceptor_options *o,
-                  struct err *reterr)
+int acceptor_open(struct acceptor *a, struct loop *l, const struct heritage *h,
+                  const struct acceptor_options *o, struct err *reterr)
 {
-	*a = (struct acceptor){ .loop = l, .shm = h->shm, .stats = h->stats, .workers = o->workers, .limit = o->limit,
-		                .take = o->take, .broken = o->broken, .listeners = h->listeners };
+	*a = (struct acceptor){
+		.loop = l,
+		.shm = h->shm,
+		.stats = h->stats,
+		.workers = o->workers,
+		.limit = o->limit,
+		.take = o->take,
+		.broken = o->broken,
+		.listeners = h->listeners,
+	};
 	for (unsigned i = 0; i < a->listeners; i++) {
 		a->listener[i] = (struct acceptor_listener){ .acceptor = a, .fd = h->listen_fd[i] };
 		set_options(h->listen_fd[i], o);

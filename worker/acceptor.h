@@ -1,8 +1,9 @@
-/* Accepts clients from the listeners that all workers share.  Level-triggered and EPOLLEXCLUSIVE; to step back is to
- * leave the epoll set, never to shut the listener down.  Worker.
+/* Accepts clients from the listeners that all workers share.  Level-triggered and EPOLLEXCLUSIVE; to step
+ * back is to leave the epoll set, never to shut the listener down.  Worker.
  *
- * A wake-up that this worker took and does not use wakes nobody else.  Therefore: whoever leaves the set accepts what
- * is queued first, and the master's KICK makes everybody enter anew after a worker died with its wake-ups. */
+ * A wake-up that this worker took and does not use wakes nobody else.  Therefore: whoever leaves the set
+ * accepts what is queued first, and the master's KICK makes everybody enter anew after a worker died with its
+ * wake-ups. */
 #ifndef ACCEPTOR_H
 #define ACCEPTOR_H
 
@@ -31,18 +32,18 @@ struct acceptor_listener {
 
 struct acceptor {
 	struct loop *loop;
-	const struct shm *shm;         /* other workers' sessions, for balance */
+	const struct shm *shm; /* other workers' sessions, for balance */
 	struct stats_slot *stats;
 	unsigned workers;
-	unsigned limit;                /* clients at once */
-	unsigned clients;              /* now; kept by acceptor_clients */
+	unsigned limit;   /* clients at once */
+	unsigned clients; /* now; kept by acceptor_clients */
 	acceptor_take_fn *take;
 	acceptor_broken_fn *broken;
 	enum acceptor_state state;
 	struct timer pause;
-	unsigned since_turn;           /* accepted since the last time we went to the end of the line */
-	uint64_t mean_at_ms, mean;     /* sessions per worker, looked up now and then */
-	bool warned;                   /* of a pause; one line until accepting works again */
+	unsigned since_turn;       /* accepted since the last time we went to the end of the line */
+	uint64_t mean_at_ms, mean; /* sessions per worker, looked up now and then */
+	bool warned;               /* of a pause; one line until accepting works again */
 	struct acceptor_listener listener[HERITAGE_LISTENERS];
 	unsigned listeners;
 };

@@ -99,8 +99,9 @@ static void add_upstream(struct line *l, const struct request *rq)
 
 static void warn_broken(const struct session *s, const struct line *l)
 {
-	log_line(LOG_LEVEL_WARNING, l->field, l->count, "an answer broke off after %" PRIu64 " bytes: %s; closing the client",
-	         s->rq->body_bytes, s->rq->error_text);
+	log_line(LOG_LEVEL_WARNING, l->field, l->count,
+	         "an answer broke off after %" PRIu64 " bytes: %s; closing the client", s->rq->body_bytes,
+	         s->rq->error_text);
 }
 
 void access_line(const struct session *s)
@@ -128,7 +129,8 @@ void access_line(const struct session *s)
 	add_text(&l, "user_agent.original", rq->user_agent, AGENT_SHOWN);
 	add_upstream(&l, rq);
 	add_text(&l, "termination", sv_str(end_name(rq->end)), 16);
-	log_line(LOG_LEVEL_INFO, l.field, l.count, "answered %u, %" PRIu64 " bytes", rq->status, rq->body_bytes);
+	log_line(LOG_LEVEL_INFO, l.field, l.count, "answered %u, %" PRIu64 " bytes", rq->status,
+	         rq->body_bytes);
 }
 
 void access_error(const struct session *s)

@@ -1,5 +1,5 @@
-/* What the log says about requests: one line each (level info, [log] access), and one warning when the way to the
- * registry failed.  Worker.  No credentials, no query strings. */
+/* What the log says about requests: one line each (level info, [log] access), and one warning when the way to
+ * the registry failed.  Worker.  No credentials, no query strings. */
 #ifndef ACCESS_H
 #define ACCESS_H
 

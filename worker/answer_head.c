@@ -30,7 +30,8 @@ static bool put_fields(struct buf *b, const struct answer *a)
 {
 	for (unsigned i = 0; i < a->head->fields; i++) {
 		const struct http_field *f = &a->head->field[i];
-		if (!fields_answer_passes(a->head, f->name) || (a->ns.n && sv_eq_nocase(f->name, SV("OCI-Namespace"))))
+		if (!fields_answer_passes(a->head, f->name)
+		    || (a->ns.n && sv_eq_nocase(f->name, SV("OCI-Namespace"))))
 			continue;
 		if (!http_put_field(b, f->name, f->value))
 			return false;

@@ -1,4 +1,5 @@
-/* The head of a relayed answer, built from the upstream's: its status, the fields that pass, our own framing.  Worker. */
+/* The head of a relayed answer, built from the upstream's: its status, the fields that pass, our own framing.
+ * Worker. */
 #ifndef ANSWER_HEAD_H
 #define ANSWER_HEAD_H
 
@@ -20,8 +21,8 @@ struct answer {
 	unsigned minor;               /* the client's HTTP version */
 	struct strview ns;            /* of the request; empty = none */
 	struct strview request_id;
-	uint64_t wall_ms;             /* for Date, when the upstream sent none */
-	bool close;                   /* the connection ends after it; ANSWER_CLOSE implies it */
+	uint64_t wall_ms; /* for Date, when the upstream sent none */
+	bool close;       /* the connection ends after it; ANSWER_CLOSE implies it */
 };
 
 enum answer_framing answer_framing(const struct answer *a);

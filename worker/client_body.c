@@ -3,8 +3,8 @@
 
 #include <errno.h>
 
-/* A piece up to SMALL is copied behind what waits in `out` (up to GATHER bytes), so that a head and a small body, or
- * many tiny chunks, leave in one write; a larger one is not worth copying. */
+/* A piece up to SMALL is copied behind what waits in `out` (up to GATHER bytes), so that a head and a small
+ * body, or many tiny chunks, leave in one write; a larger one is not worth copying. */
 #define SMALL  2048
 #define GATHER 16384
 
@@ -14,7 +14,8 @@ void client_body_begin(struct client_body *b, bool chunked)
 	b->chunk_left = 0;
 }
 
-/* The socket took n bytes of `out`, then of piece, then of the CRLF that ends its chunk: how many were of piece. */
+/* The socket took n bytes of `out`, then of piece, then of the CRLF that ends its chunk: how many were of
+ * piece. */
 static size_t account(struct client_body *b, size_t n, size_t piece, bool crlf)
 {
 	size_t of_out = n < buf_len(b->out) ? n : buf_len(b->out);
@@ -50,7 +51,8 @@ static ssize_t write_through(struct client_body *b, struct strview piece, bool c
 
 static bool gather(struct client_body *b, struct strview piece, bool crlf)
 {
-	if (piece.n > SMALL || buf_len(b->out) + piece.n > GATHER || buf_room(b->out) < piece.n + CLIENT_BODY_ROOM)
+	if (piece.n > SMALL || buf_len(b->out) + piece.n > GATHER
+	    || buf_room(b->out) < piece.n + CLIENT_BODY_ROOM)
 		return false;
 	return buf_put(b->out, piece) && (!crlf || buf_put(b->out, SV("\r\n")));
 }

@@ -1,5 +1,5 @@
-/* The client's side of an answer: what leaves goes through `out` (head, framing, small pieces) or straight from the
- * source's buffer to the socket, in order and in one write where possible.  Worker. */
+/* The client's side of an answer: what leaves goes through `out` (head, framing, small pieces) or straight
+ * from the source's buffer to the socket, in order and in one write where possible.  Worker. */
 #ifndef CLIENT_BODY_H
 #define CLIENT_BODY_H
 
@@ -7,15 +7,15 @@
 #include "source.h"
 #include "transport.h"
 
-/* Invariant: what `out` holds goes before any piece given to put.  chunk_left > 0: a chunk is announced of which so
- * many data bytes have not been taken yet. */
+/* Invariant: what `out` holds goes before any piece given to put.  chunk_left > 0: a chunk is announced of
+ * which so many data bytes have not been taken yet. */
 struct client_body {
 	struct sink sink;
 	struct transport *client; /* borrowed */
 	struct buf *out;          /* borrowed; has memory while an answer is under way */
 	bool chunked;
 	uint64_t chunk_left;
-	uint64_t written;         /* bytes the socket took, of all answers */
+	uint64_t written; /* bytes the socket took, of all answers */
 };
 
 #define CLIENT_BODY_ROOM 64 /* bytes of `out` the framing may need beside the head */

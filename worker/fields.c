@@ -25,9 +25,9 @@ bool fields_request_passes(const struct http_head *h, struct strview name)
 		SV("HTTP2-Settings"), SV("X-Original-Url"), SV("X-Rewrite-Url"),
 	};
 
-	return !memchr(name.p, '_', name.n) && !has_prefix(name, SV("Proxy-")) && !has_prefix(name, SV("SAP-"))
-	       && !has_prefix(name, SV("X-Forwarded-")) && !in_list(dropped, ARRAY_LEN(dropped), name)
-	       && !http_head_is_hop_by_hop(h, name);
+	return !memchr(name.p, '_', name.n) && !has_prefix(name, SV("Proxy-"))
+	       && !has_prefix(name, SV("SAP-")) && !has_prefix(name, SV("X-Forwarded-"))
+	       && !in_list(dropped, ARRAY_LEN(dropped), name) && !http_head_is_hop_by_hop(h, name);
 }
 
 unsigned fields_request(const struct http_head *h, struct http_field *dst, unsigned cap)
@@ -43,11 +43,11 @@ unsigned fields_request(const struct http_head *h, struct http_field *dst, unsig
 bool fields_answer_passes(const struct http_head *h, struct strview name)
 {
 	static const struct strview kept[] = {
-		SV("Content-Type"), SV("Docker-Content-Digest"), SV("Docker-Distribution-Api-Version"), SV("ETag"),
-		SV("Date"), SV("Last-Modified"), SV("Accept-Ranges"), SV("Content-Range"), SV("WWW-Authenticate"),
-		SV("Link"), SV("Location"), SV("Warning"), SV("Retry-After"), SV("OCI-Subject"),
-		SV("OCI-Filters-Applied"), SV("OCI-Namespace"), SV("Content-Encoding"), SV("Content-Disposition"),
-		SV("Cache-Control"), SV("Vary"), SV("Allow"),
+		SV("Content-Type"), SV("Docker-Content-Digest"), SV("Docker-Distribution-Api-Version"),
+		SV("ETag"), SV("Date"), SV("Last-Modified"), SV("Accept-Ranges"), SV("Content-Range"),
+		SV("WWW-Authenticate"), SV("Link"), SV("Location"), SV("Warning"), SV("Retry-After"),
+		SV("OCI-Subject"), SV("OCI-Filters-Applied"), SV("OCI-Namespace"), SV("Content-Encoding"),
+		SV("Content-Disposition"), SV("Cache-Control"), SV("Vary"), SV("Allow"),
 	};
 
 	return (in_list(kept, ARRAY_LEN(kept), name) || has_prefix(name, SV("RateLimit-"))

@@ -16,8 +16,9 @@ static void render(time_t at, char dst[HTTP_DATE_MAX])
 
 	if (!gmtime_r(&at, &tm))
 		memset(&tm, 0, sizeof(tm));
-	(void)snprintf(text, sizeof(text), "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday % 7], tm.tm_mday,
-	               months[tm.tm_mon % 12], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	(void)snprintf(text, sizeof(text), "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday % 7],
+	               tm.tm_mday, months[tm.tm_mon % 12], tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
+	               tm.tm_sec);
 	text[HTTP_DATE_MAX - 1] = '\0';
 	memcpy(dst, text, HTTP_DATE_MAX);
 }

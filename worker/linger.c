@@ -1,5 +1,6 @@
-/* The end of a connection after an answer: close() with unread bytes would send a reset, which destroys an answer the
- * client has not read yet.  So: our FIN first, then read and drop, for a short time and a few bytes.  Worker. */
+/* The end of a connection after an answer: close() with unread bytes would send a reset, which destroys an
+ * answer the client has not read yet.  So: our FIN first, then read and drop, for a short time and a few
+ * bytes.  Worker. */
 #include <errno.h>
 #include <sys/socket.h>
 

@@ -87,7 +87,9 @@ bool path_is_digest(struct strview s)
 	static const struct {
 		struct strview name;
 		size_t digits;
-	} known[] = { { SV("sha256:"), 64 }, { SV("sha512:"), 128 }, { SV("sha384:"), 96 }, { SV("blake3:"), 64 } };
+	} known[] = {
+		{ SV("sha256:"), 64 }, { SV("sha512:"), 128 }, { SV("sha384:"), 96 }, { SV("blake3:"), 64 }
+	};
 
 	for (size_t k = 0; k < ARRAY_LEN(known); k++) {
 		if (!sv_starts(s, known[k].name))

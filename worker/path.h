@@ -1,6 +1,6 @@
 /* The grammar of the distribution specification: repository names, tags, digests.  Worker.
- * Its alphabet needs no escapes, so a path that has one is refused and never decoded: what is checked is what goes
- * out.  distribution-spec, "Pulling manifests" and "Digests". */
+ * Its alphabet needs no escapes, so a path that has one is refused and never decoded: what is checked is what
+ * goes out.  distribution-spec, "Pulling manifests" and "Digests". */
 #ifndef PATH_H
 #define PATH_H
 

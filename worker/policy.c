@@ -3,8 +3,9 @@
 
 #include <stdio.h>
 
-/* Where to go on after a mismatch: let the last star take one more byte.  Only the last star of each kind matters:
- * whatever an earlier one would take in addition, the last one can reach as well ('*' within its component). */
+/* Where to go on after a mismatch: let the last star take one more byte.  Only the last star of each kind
+ * matters: whatever an earlier one would take in addition, the last one can reach as well ('*' within its
+ * component). */
 struct retry {
 	bool set;
 	size_t pattern, name;

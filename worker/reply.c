@@ -8,8 +8,8 @@
 #define RETRY_AFTER_S 5
 #define BODY_MAX      2048
 
-/* Appends s with '"' and '\' escaped, which is right in a JSON string and in a quoted-string (RFC 9110 5.6.4) alike,
- * because the text is printable ASCII. */
+/* Appends s with '"' and '\' escaped, which is right in a JSON string and in a quoted-string (RFC 9110 5.6.4)
+ * alike, because the text is printable ASCII. */
 static bool put_escaped(struct buf *b, struct strview s)
 {
 	for (size_t i = 0; i < s.n; i++) {
@@ -33,8 +33,7 @@ static bool put_body(struct buf *b, const struct reply *r, const struct error_ro
 	       && put_member(b, SV(",\"detail\":{\"id\":\""), sv_str(row->name))
 	       && put_member(b, SV(",\"cause\":\""), sv_str(row->cause))
 	       && put_member(b, SV(",\"fix\":\""), sv_str(row->fix))
-	       && put_member(b, SV(",\"request\":\""), r->request_id)
-	       && buf_put(b, SV("}}]}\n"));
+	       && put_member(b, SV(",\"request\":\""), r->request_id) && buf_put(b, SV("}}]}\n"));
 }
 
 static bool put_status_line(struct buf *b, const struct reply *r, const struct error_row *row)
@@ -60,11 +59,10 @@ static bool put_head(struct buf *b, const struct reply *r, const struct error_ro
 
 	http_date(r->wall_ms, date);
 	return put_status_line(b, r, row)
-	       && buf_printf(b, "Date: %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n", date, length)
+	       && buf_printf(b, "Date: %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n", date,
+	                     length)
 	       && buf_printf(b, "X-Regrelay-Error: %s\r\nWarning: 299 - \"", row->name)
-	       && put_escaped(b, r->text)
-	       && buf_put(b, SV("\"\r\n"))
-	       && put_extra(b, r, reply_status(r))
+	       && put_escaped(b, r->text) && buf_put(b, SV("\"\r\n")) && put_extra(b, r, reply_status(r))
 	       && buf_put(b, SV("\r\n"));
 }
 

@@ -1,5 +1,5 @@
-/* The relay's own error answers.  What fails is told four times, because every client shows another place: reason
- * phrase, OCI JSON, Warning, and a stable id for scripts.  Worker. */
+/* The relay's own error answers.  What fails is told four times, because every client shows another place:
+ * reason phrase, OCI JSON, Warning, and a stable id for scripts.  Worker. */
 #ifndef REPLY_H
 #define REPLY_H
 

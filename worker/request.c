@@ -70,7 +70,7 @@ static bool check_expect(struct request *rq, const struct http_head *h)
 
 static bool check_line(struct request *rq, const struct http_head *h)
 {
-	if (h->method_text.n + h->target.n + sizeof(" " " HTTP/1.1") - 1 <= REQUEST_LINE_MAX)
+	if (h->method_text.n + h->target.n + sizeof("  HTTP/1.1") - 1 <= REQUEST_LINE_MAX)
 		return true;
 	request_fail(rq, ERROR_REQUEST_LINE, SV_NONE);
 	rq->close = true;

@@ -1,5 +1,5 @@
-/* One request of a client, from its parsed head to the access line.  The memory of the head's bytes is the session's
- * head buffer, which stays put until the answer is complete.  Worker. */
+/* One request of a client, from its parsed head to the access line.  The memory of the head's bytes is the
+ * session's head buffer, which stays put until the answer is complete.  Worker. */
 #ifndef REQUEST_H
 #define REQUEST_H
 
@@ -16,31 +16,31 @@ struct request {
 	enum http_method method;
 	struct strview method_text, target, host, user_agent; /* empty when the head was refused */
 	unsigned minor;
-	size_t head_bytes;              /* to be consumed when the answer is complete */
+	size_t head_bytes; /* to be consumed when the answer is complete */
 	struct route route;
 	struct http_field field[HTTP_FIELDS_MAX + 1]; /* and the id */
 	unsigned fields;
 	char id[REQUEST_ID_MAX + 1];
-	bool close;                     /* the connection ends after the answer */
+	bool close; /* the connection ends after the answer */
 
-	unsigned status;                /* of the answer; 0 = none began */
-	enum error_id error;            /* of an own answer, or of what broke a body off */
+	unsigned status;     /* of the answer; 0 = none began */
+	enum error_id error; /* of an own answer, or of what broke a body off */
 	char error_text[ERROR_TEXT_MAX];
 	enum request_end end;
-	uint64_t began_ms, head_ms;     /* CLOCK_MONOTONIC; head_ms 0 = no head went out */
-	uint64_t body_bytes;            /* of the answer's body, framing not counted */
+	uint64_t began_ms, head_ms; /* CLOCK_MONOTONIC; head_ms 0 = no head went out */
+	uint64_t body_bytes;        /* of the answer's body, framing not counted */
 	struct fetch_facts facts;
 	bool has_facts;
 
 	size_t path_bytes;
-	char path[];                    /* what goes upstream */
+	char path[]; /* what goes upstream */
 };
 
 /* A request for a parsed head, or for one that was refused (h = NULL).  NULL: out of memory. */
 struct request *request_new(const struct http_head *h, uint64_t now_ms);
 
-/* Checks everything that needs no upstream: method, expectation, line length, route, rules.  True when it may be
- * fetched: route, path and fields are filled in.  False: rq->error and rq->error_text say what to answer. */
+/* Checks everything that needs no upstream: method, expectation, line length, route, rules.  True when it may
+ * be fetched: route, path and fields are filled in.  False: rq->error and rq->error_text tell. */
 bool request_admit(struct request *rq, const struct conf *c, const struct http_head *h);
 
 /* Sets the error with its text; detail fills the text's {detail}. */

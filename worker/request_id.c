@@ -24,8 +24,8 @@ bool request_id_ok(struct strview s)
 	return true;
 }
 
-/* Random bytes come in one system call for many ids.  An id is no secret: when the kernel has none to give, a count
- * and the clock do. */
+/* Random bytes come in one system call for many ids.  An id is no secret: when the kernel has none to give, a
+ * count and the clock do. */
 static void random_bytes(uint8_t dst[ID_BYTES])
 {
 	static uint8_t pool[16 * ID_BYTES];

@@ -7,7 +7,8 @@
 #include "path.h"
 #include "policy.h"
 
-static bool refuse(struct route *r, enum error_id id, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static bool refuse(struct route *r, enum error_id id, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 static bool refuse(struct route *r, enum error_id id, const char *fmt, ...)
 {
@@ -20,7 +21,7 @@ static bool refuse(struct route *r, enum error_id id, const char *fmt, ...)
 	return false;
 }
 
-/* --- the query ---------------------------------------------------------------------------------------- */
+/* --- the query ----------------------------------------------------------------------------------- */
 
 static int hex_value(char c)
 {
@@ -69,7 +70,7 @@ static bool read_query(struct route *r)
 	return true;
 }
 
-/* --- the path ------------------------------------------------------------------------------------------- */
+/* --- the path ------------------------------------------------------------------------------------ */
 
 static bool cut_last(struct strview *s, struct strview *ret_component)
 {
@@ -85,8 +86,7 @@ static bool cut_last(struct strview *s, struct strview *ret_component)
 
 static bool digest_or_refuse(struct route *r)
 {
-	return path_is_digest(r->reference)
-	       || refuse(r, ERROR_DIGEST_INVALID, SV_FMT, SV_ARG(r->reference));
+	return path_is_digest(r->reference) || refuse(r, ERROR_DIGEST_INVALID, SV_FMT, SV_ARG(r->reference));
 }
 
 static bool read_reference(struct route *r, struct strview keyword)
@@ -138,7 +138,7 @@ static bool read_path(struct route *r, struct strview path)
 	return read_reference(r, keyword);
 }
 
-/* --- the registry ------------------------------------------------------------------------------------------ */
+/* --- the registry -------------------------------------------------------------------------------- */
 
 static bool prefix_covers(const struct conf_registry *g, struct strview repository)
 {
@@ -217,10 +217,10 @@ static bool ask_rules(struct route *r)
 	return refuse(r, ERROR_DENIED, "%s", rule);
 }
 
-/* --- the target ---------------------------------------------------------------------------------------------- */
+/* --- the target ---------------------------------------------------------------------------------- */
 
-/* Leaves the path and query of an absolute-form target in *target.  A proxy in front and we must agree on whom the
- * request is for, so the authority is the Host field's or the request is refused (RFC 9112 3.2.2). */
+/* Leaves the path and query of an absolute-form target in *target.  A proxy in front and we must agree on
+ * whom the request is for, so the authority is the Host field's or it is refused (RFC 9112 3.2.2). */
 static bool strip_authority(struct route *r, struct strview *target, struct strview host)
 {
 	struct strview authority, rest;
@@ -256,7 +256,7 @@ bool route_find(const struct conf *c, struct strview target, struct strview host
 	return ask_rules(ret);
 }
 
-/* --- the path that goes upstream --------------------------------------------------------------------------------- */
+/* --- the path that goes upstream ----------------------------------------------------------------- */
 
 static size_t put(char *dst, size_t at, struct strview s)
 {

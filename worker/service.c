@@ -12,7 +12,8 @@ void service_init(struct service *sv, struct loop *l, const struct conf *c, stru
 {
 	*sv = (struct service){ .loop = l, .conf = c, .stats = stats, .upstream = u, .on_end = on_end };
 	/* A field may be as long as the head: the upstream side says which line is too long for the proxy. */
-	sv->limits = (struct gate_limits){ .line = c->listen.head_size, .head = c->listen.head_size,
+	sv->limits = (struct gate_limits){ .line = c->listen.head_size,
+		                           .head = c->listen.head_size,
 		                           .fields = c->listen.head_fields };
 	bufpool_init(&sv->heads, sv->limits.head + 16, HEADS_KEPT);
 	bufpool_init(&sv->answers, ANSWER_BYTES, ANSWERS_KEPT);

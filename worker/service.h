@@ -23,11 +23,11 @@ struct service {
 	struct bufpool answers;    /* response heads, framing, small pieces */
 	struct http_head scratch;  /* the head just parsed: read and done with before the next one */
 	struct list sessions;
-	unsigned count;            /* of sessions, lingering ones too */
+	unsigned count; /* of sessions, lingering ones too */
 	uint64_t next_id;
-	bool draining;             /* every next answer says Connection: close */
-	unsigned cut;              /* exchanges that service_cut ended */
-	service_fn *on_end;        /* a session has ended; must not open or end others */
+	bool draining;      /* every next answer says Connection: close */
+	unsigned cut;       /* exchanges that service_cut ended */
+	service_fn *on_end; /* a session has ended; must not open or end others */
 };
 
 /* The pools and lists; conf, stats and upstream stay borrowed. */

@@ -6,10 +6,10 @@
 #include "access.h"
 #include "log.h"
 
-#define STEPS_MAX     32   /* in one turn; then others come first */
-#define DRAIN_QUIET   2000 /* ms of silence after which a draining worker closes an idle connection */
-#define LINGER_MS     2000
-#define SAFETY_MS     5000 /* beyond the source's own deadlines, in case it forgets them */
+#define STEPS_MAX   32   /* in one turn; then others come first */
+#define DRAIN_QUIET 2000 /* ms of silence after which a draining worker closes an idle connection */
+#define LINGER_MS   2000
+#define SAFETY_MS   5000 /* beyond the source's own deadlines, in case it forgets them */
 
 static enum step step_gone(struct session *s);
 static enum step expire_quiet(struct session *s);
@@ -36,7 +36,7 @@ const char *session_waits_for(const struct session *s)
 	return s->source && s->source->waits_for ? s->source->waits_for : rows[s->state].waits;
 }
 
-/* --- state ------------------------------------------------------------------------------------------------ */
+/* --- state --------------------------------------------------------------------------------------- */
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
@@ -109,7 +109,7 @@ void session_set(struct session *s, enum session_state state)
 	loop_timer_at(s->sv->loop, &s->deadline, deadline_of(s, state), on_deadline);
 }
 
-/* --- running ---------------------------------------------------------------------------------------------- */
+/* --- running ------------------------------------------------------------------------------------- */
 
 static void on_later(struct deferred *d)
 {
@@ -138,7 +138,7 @@ static void on_client(struct transport *t)
 		session_run(s);
 }
 
-/* --- deadlines ---------------------------------------------------------------------------------------------- */
+/* --- deadlines ----------------------------------------------------------------------------------- */
 
 static enum step expire_quiet(struct session *s)
 {
@@ -156,7 +156,7 @@ static enum step step_gone(struct session *s)
 	return STEP_WAIT;
 }
 
-/* --- birth and end ------------------------------------------------------------------------------------------ */
+/* --- birth and end ------------------------------------------------------------------------------- */
 
 int session_open(struct service *sv, int fd, const struct sockaddr *peer, socklen_t len)
 {
@@ -226,15 +226,20 @@ enum step session_close(struct session *s)
 	return STEP_WAIT;
 }
 
+static _Atomic uint64_t *abort_counter(struct stats_slot *st, enum request_end who)
+{
+	switch (who) {
+	case REQUEST_CLIENT: return &st->aborted_client;
+	case REQUEST_UPSTREAM: return &st->aborted_upstream;
+	default: return &st->aborted_relay;
+	}
+}
+
 enum step session_abort(struct session *s, enum request_end who)
 {
-	struct stats_slot *st = s->sv->stats;
-
 	assert(s->rq);
 	s->rq->end = who;
-	stats_add(who == REQUEST_CLIENT   ? &st->aborted_client
-	          : who == REQUEST_UPSTREAM ? &st->aborted_upstream
-	                                    : &st->aborted_relay, 1);
+	stats_add(abort_counter(s->sv->stats, who), 1);
 	session_drop_source(s);
 	access_line(s);
 	transport_reset(&s->client);

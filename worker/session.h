@@ -2,8 +2,9 @@
  *
  *   HELLO -> HEAD -> SOURCE -> MOVE <-> SEND -> FLUSH -> IDLE -> HEAD ...      (session_states.def)
  *                 own answer ------------------->       -> LINGER -> GONE
- * A state is entered only to wait: a small answer goes from SOURCE to IDLE in one go.  While an answer is under way
- * nothing is read from the client, so pipelined requests wait in the socket and in what is left of the head buffer. */
+ * A state is entered only to wait: a small answer goes from SOURCE to IDLE in one go.  While an answer is
+ * under way nothing is read from the client, so pipelined requests wait in the socket and in what is left of
+ * the head buffer. */
 #ifndef SESSION_H
 #define SESSION_H
 
@@ -33,28 +34,28 @@ union session_peer {
 	struct sockaddr_in6 v6;
 };
 
-/* Invariants: rq != NULL exactly while a request is being answered; source != NULL only then; `in` has memory while
- * it holds bytes, `out` while rq is there. */
+/* Invariants: rq != NULL exactly while a request is being answered; source != NULL only then; `in` has memory
+ * while it holds bytes, `out` while rq is there. */
 struct session {
 	struct service *sv;
-	struct list node;         /* of sv->sessions */
+	struct list node; /* of sv->sessions */
 	struct transport client;
 	struct timer deadline;
 	struct deferred later;
 	enum session_state state;
-	uint64_t id;              /* of the process, from 1 */
+	uint64_t id; /* of the process, from 1 */
 	union session_peer peer;
 	struct buf in, out;
-	bool unread;              /* `in` holds bytes that the wire has not seen */
-	uint64_t head_by_ms;      /* when the head being read must be complete */
-	uint64_t touched_ms;      /* of the last byte from the client or the end of the last answer */
+	bool unread;         /* `in` holds bytes that the wire has not seen */
+	uint64_t head_by_ms; /* when the head being read must be complete */
+	uint64_t touched_ms; /* of the last byte from the client or the end of the last answer */
 	struct wire wire;
 	struct request *rq;
 	struct source *source;
 	struct client_body body;
-	uint64_t written_seen;    /* of body.written: counted so far */
-	uint64_t written_armed;   /* of body.written: when the send deadline was armed */
-	size_t linger_bytes;      /* dropped so far */
+	uint64_t written_seen;  /* of body.written: counted so far */
+	uint64_t written_armed; /* of body.written: when the send deadline was armed */
+	size_t linger_bytes;    /* dropped so far */
 };
 
 /* Takes a connected socket.  0: it belongs to the new session.  -errno: it is still the caller's. */
@@ -66,14 +67,14 @@ void session_run(struct session *s);
 /* Ends it when nothing is under way and it has been silent for a while, else after that silence. */
 void session_drain(struct session *s);
 
-/* --- for the steps (session_*.c) --- */
+/* --- for the steps (session_*.c) ----------------------------------------------------------------- */
 
 const char *session_waits_for(const struct session *s);
 /* The only writer of s->state: arms the deadline, keeps the gauges. */
 void session_set(struct session *s, enum session_state state);
 /* Ends the session: FIN, everything returned.  Its memory goes with the loop's deferred work. */
 enum step session_close(struct session *s);
-/* Ends the session in the middle of an answer: RST, so that nothing passes for complete; counted and logged. */
+/* Ends the session in the middle of an answer: RST, so that nothing passes for complete. Counts and logs. */
 enum step session_abort(struct session *s, enum request_end who);
 /* The answer is written into `out` or moved through it: flushes it, then goes on to the next request. */
 enum step session_finish(struct session *s);

@@ -10,7 +10,7 @@
 
 #define MOVE_MAX (256 * 1024) /* body bytes a turn; then others come first */
 
-/* --- the beginning ------------------------------------------------------------------------------------------- */
+/* --- the beginning ------------------------------------------------------------------------------- */
 
 static void count_refusal(struct session *s)
 {
@@ -60,10 +60,11 @@ static void count_request(struct session *s)
 	struct request *rq = s->rq;
 
 	rq->head_ms = loop_now(s->sv->loop);
-	stats_add(&s->sv->stats->requests[rq->route.kind][request_stats_method(rq)][stats_code_of(rq->status)], 1);
+	_Atomic uint64_t(*table)[STATS_CODE_COUNT] = s->sv->stats->requests[rq->route.kind];
+	stats_add(&table[request_stats_method(rq)][stats_code_of(rq->status)], 1);
 }
 
-/* --- own answers ----------------------------------------------------------------------------------------------- */
+/* --- own answers --------------------------------------------------------------------------------- */
 
 enum step session_answer_error(struct session *s)
 {
@@ -90,7 +91,7 @@ enum step session_answer_error(struct session *s)
 	return session_finish(s);
 }
 
-/* --- the upstream's answer ---------------------------------------------------------------------------------------- */
+/* --- the upstream's answer ----------------------------------------------------------------------- */
 
 static enum step answer_failure(struct session *s)
 {
@@ -150,12 +151,12 @@ enum step expire_source(struct session *s)
 	return answer_unusable(s, ERROR_UPSTREAM_TIMEOUT, SV("the time allowed"));
 }
 
-/* --- the body --------------------------------------------------------------------------------------------------------- */
+/* --- the body ------------------------------------------------------------------------------------ */
 
 static enum step wait_for_client(struct session *s)
 {
 	session_set(s, SESSION_SEND);
-	/* Taken in part, and the socket has not said "full" yet: only then does it tell when there is room. */
+	/* Taken in part, and the socket has not said "full" yet: only after that it tells of room. */
 	return s->client.writable ? STEP_YIELD : STEP_WAIT;
 }
 
@@ -212,7 +213,7 @@ enum step expire_move(struct session *s)
 	return session_abort(s, REQUEST_UPSTREAM);
 }
 
-/* --- the end ------------------------------------------------------------------------------------------------------------ */
+/* --- the end ------------------------------------------------------------------------------------- */
 
 static enum step next_request(struct session *s)
 {

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-/* --- reading ------------------------------------------------------------------------------------------------ */
+/* --- reading ------------------------------------------------------------------------------------- */
 
 /* 1 = bytes came, 0 = none now, -errno = the client is gone or there is no memory for it. */
 static int read_some(struct session *s)
@@ -27,7 +27,7 @@ static int read_some(struct session *s)
 	return 1;
 }
 
-/* --- refusing ------------------------------------------------------------------------------------------------- */
+/* --- refusing ------------------------------------------------------------------------------------ */
 
 static enum step refuse(struct session *s, enum error_id id, const char *why)
 {
@@ -38,7 +38,8 @@ static enum step refuse(struct session *s, enum error_id id, const char *why)
 	return session_answer_error(s);
 }
 
-static enum step refuse_counted(struct session *s, _Atomic uint64_t *counter, enum error_id id, const char *why)
+static enum step refuse_counted(struct session *s, _Atomic uint64_t *counter, enum error_id id,
+                                const char *why)
 {
 	stats_add(counter, 1);
 	return refuse(s, id, why);
@@ -78,7 +79,7 @@ enum step expire_head(struct session *s)
 	return refuse_counted(s, &s->sv->stats->rejected_timeout, ERROR_REQUEST_TIMEOUT, NULL);
 }
 
-/* --- the step -------------------------------------------------------------------------------------------------- */
+/* --- the step ------------------------------------------------------------------------------------ */
 
 static enum step wait_for_more(struct session *s)
 {

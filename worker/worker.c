@@ -1,5 +1,5 @@
-/* The main function of a worker process: puts loop, acceptor, sessions and upstreams together, and takes them apart
- * when the master says so or is gone. */
+/* The main function of a worker process: puts loop, acceptor, sessions and upstreams together, and takes them
+ * apart when the master says so or is gone. */
 #include "worker.h"
 
 #include <errno.h>
@@ -16,8 +16,8 @@
 #include "service.h"
 #include "session.h"
 
-#define BEAT_MS         500
-#define BEATS_A_REPORT  2
+#define BEAT_MS        500
+#define BEATS_A_REPORT 2
 
 struct worker {
 	const struct heritage *h;
@@ -38,7 +38,7 @@ static struct worker *worker_of_channel(struct worker_channel *c)
 	return container_of(c, struct worker, channel);
 }
 
-/* --- the end -------------------------------------------------------------------------------------------------- */
+/* --- the end ------------------------------------------------------------------------------------- */
 
 static void leave_when_done(struct worker *w)
 {
@@ -91,9 +91,9 @@ static void on_kick(struct worker_channel *c)
 	acceptor_kick(&worker_of_channel(c)->acceptor);
 }
 
-static const struct worker_channel_calls channel_calls = { .kick = on_kick, .drain = on_drain, .lost = on_lost };
+static const struct worker_channel_calls channel_calls = { on_kick, on_drain, on_lost };
 
-/* --- clients ---------------------------------------------------------------------------------------------------- */
+/* --- clients ------------------------------------------------------------------------------------- */
 
 static int on_accepted(struct acceptor *a, int fd, const struct sockaddr *peer, socklen_t len);
 
@@ -114,7 +114,7 @@ static void on_listener_broken(struct acceptor *a, int error)
 	loop_stop(&w->loop);
 }
 
-/* --- signals, wake-ups, the heartbeat ------------------------------------------------------------------------------ */
+/* --- signals, wake-ups, the heartbeat ------------------------------------------------------------ */
 
 static void on_signal(struct watch *watch, uint32_t events)
 {
@@ -147,7 +147,7 @@ static void on_beat(struct timer *t)
 	loop_timer_in(&w->loop, &w->beat, BEAT_MS, on_beat);
 }
 
-/* INT and HUP are the master's business, a broken pipe is an error code; TERM comes when the master has died. */
+/* INT and HUP are the master's business, a broken pipe is an errno; TERM comes when the master has died. */
 static int signals_open(struct worker *w)
 {
 	sigset_t mask;
@@ -163,7 +163,7 @@ static int signals_open(struct worker *w)
 	return w->signal_fd < 0 ? -errno : loop_add(&w->loop, &w->signals, w->signal_fd, EPOLLIN, on_signal);
 }
 
-/* --- birth ------------------------------------------------------------------------------------------------------------ */
+/* --- birth --------------------------------------------------------------------------------------- */
 
 static int on_accepted(struct acceptor *a, int fd, const struct sockaddr *peer, socklen_t len)
 {
@@ -217,9 +217,8 @@ static int start(struct worker *w, struct err *reterr)
 		r = open_service(w, reterr);
 	if (r < 0)
 		return r;
-	/* The master may have died before it could be noticed; its end of the channel tells, this is the second line. */
-	if (w->h->master_pid > 0
-	    && (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != w->h->master_pid))
+	/* The end of the channel tells when the master dies; this is the second line. */
+	if (w->h->master_pid > 0 && (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != w->h->master_pid))
 		return err_set(reterr, -ESRCH, "the master is gone already");
 	on_beat(&w->beat);
 	return 0;

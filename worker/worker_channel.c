@@ -16,7 +16,9 @@ static void obey(struct worker_channel *c, const struct msg *m)
 	switch (m->head.type) {
 	case MSG_KICK: c->calls->kick(c); break;
 	case MSG_DRAIN: c->calls->drain(c, m->u.drain.deadline_ms); break;
-	default: log_debug("the master says %s, which is not for workers; ignoring", msg_name(m->head.type)); break;
+	default:
+		log_debug("the master says %s, which is not for workers; ignoring", msg_name(m->head.type));
+		break;
 	}
 }
 
@@ -38,7 +40,8 @@ static void on_channel(struct watch *w, uint32_t events)
 	} while ((r == 1 || r == -EBADMSG || r == -ESTALE) && w->loop);
 }
 
-int worker_channel_open(struct worker_channel *c, struct loop *l, int fd, uint32_t generation, const struct worker_channel_calls *calls)
+int worker_channel_open(struct worker_channel *c, struct loop *l, int fd, uint32_t generation,
+                        const struct worker_channel_calls *calls)
 {
 	*c = (struct worker_channel){ .fd = fd, .generation = generation, .calls = calls };
 	return loop_add(l, &c->watch, fd, EPOLLIN, on_channel);

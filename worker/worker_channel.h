@@ -23,7 +23,7 @@ struct worker_channel {
 
 /* Takes fd into the loop.  0, or -errno (fd is owned all the same). */
 MUST_CHECK int worker_channel_open(struct worker_channel *c, struct loop *l, int fd, uint32_t generation,
-                            const struct worker_channel_calls *calls);
+                                   const struct worker_channel_calls *calls);
 void worker_channel_close(struct worker_channel *c);
 
 /* Each is 0 or -errno; a master that is gone is no reason to stop working. */

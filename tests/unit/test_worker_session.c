@@ -171,7 +171,7 @@ static struct double_source *last(void)
 	return double_source[double_sources - 1];
 }
 
-/* --- the way there and back --------------------------------------------------------------------------------- */
+/* --- the way there and back ---------------------------------------------------------------------- */
 
 static void relays_an_answer(void **state)
 {
@@ -309,7 +309,7 @@ static void large_body_waits_for_a_slow_client(void **state)
 	free(data);
 }
 
-/* --- what goes wrong ------------------------------------------------------------------------------------------- */
+/* --- what goes wrong ----------------------------------------------------------------------------- */
 
 static void failure_before_the_head_is_answered(void **state)
 {
@@ -467,7 +467,7 @@ static void head_at_the_limit_and_one_more(void **state)
 	assert_int_equal(stats_get(&f->stats.rejected_too_large), 1);
 }
 
-/* --- time -------------------------------------------------------------------------------------------------------- */
+/* --- time ---------------------------------------------------------------------------------------- */
 
 static void slow_head_is_408_and_silence_is_nothing(void **state)
 {
@@ -535,7 +535,7 @@ static void source_that_forgets_its_deadline_is_504(void **state)
 	assert_true(heard(f, "HTTP/1.1 504 "));
 }
 
-/* --- the end of a worker --------------------------------------------------------------------------------------------- */
+/* --- the end of a worker ------------------------------------------------------------------------- */
 
 static void drain_closes_after_the_next_answer(void **state)
 {
