@@ -5,6 +5,7 @@ lib_librrlib_a_SOURCES = \
 	lib/buf.c lib/buf.h \
 	lib/cleanup.h \
 	lib/clock.h \
+	lib/control_api.c lib/control_api.def lib/control_api.h \
 	lib/err.c lib/err.h \
 	lib/errors.c lib/errors.def lib/errors.h \
 	lib/exitcode.h \
