@@ -1,7 +1,15 @@
 noinst_LIBRARIES += master/librrmaster.a
 master_librrmaster_a_CPPFLAGS = $(AM_CPPFLAGS) $(MASTER_INC)
 master_librrmaster_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(JANSSON_CFLAGS)
-master_librrmaster_a_SOURCES = master/control.h master/master.h master/view.h
+master_librrmaster_a_SOURCES = \
+	master/control.c master/control.h \
+	master/control_calls.c master/control_calls.h \
+	master/control_client.c master/control_client.h master/control_states.def \
+	master/control_http.c master/control_http.h \
+	master/control_json.c master/control_json.h \
+	master/control_socket.c master/control_socket.h \
+	master/master.h \
+	master/view.h
 
 sbin_PROGRAMS += regrelayd
 regrelayd_CPPFLAGS = $(AM_CPPFLAGS) $(MASTER_INC) -I$(srcdir)/worker -I$(srcdir)/keeper

@@ -1,0 +1,259 @@
+/* The clients of the control socket: one request, one answer each, never blocking.  Master. */
+#include "control_client.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "control_calls.h"
+
+#define START_BYTES  2048 /* a request of regctl or curl fits */
+#define BYTES_MAX    (CONTROL_HEAD_MAX + CONTROL_BODY_MAX)
+#define PRIORITY     (SD_EVENT_PRIORITY_NORMAL + 10) /* behind signals, children and their messages */
+
+enum client_state {
+#define S(state, ms, events, waits_for) CLIENT_##state,
+#include "control_states.def"
+#undef S
+	CLIENT_STATES
+};
+
+static const struct {
+	const char *name;
+	unsigned ms;
+	uint32_t events;
+	const char *waits_for;
+} rows[CLIENT_STATES] = {
+#define S(state, ms, events, waits_for) { #state, ms, events, waits_for },
+#include "control_states.def"
+#undef S
+};
+
+struct client {
+	struct list node;
+	struct control_clients *set;
+	enum client_state state;
+	int fd;
+	sd_event_source *io, *deadline;
+	char *bytes;             /* of the request; len <= cap <= BYTES_MAX */
+	size_t len, cap;
+	struct control_request request;
+	struct control_answer answer;
+	size_t sent;             /* of the answer */
+};
+
+static void client_close(struct client *c)
+{
+	sd_event_source_disable_unref(TAKE(c->io));
+	sd_event_source_disable_unref(TAKE(c->deadline));
+	fd_close(&c->fd);
+	list_del(&c->node);
+	c->set->count--;
+	control_answer_done(&c->answer);
+	free(c->bytes);
+	free(c);
+}
+
+/* The only writer of state.  0 or -errno. */
+static int client_enter(struct client *c, enum client_state to)
+{
+	uint64_t now;
+	int r = sd_event_source_set_io_events(c->io, rows[to].events);
+
+	log_debug("control client fd=%d %s -> %s, waits for %s", c->fd, rows[c->state].name, rows[to].name,
+	          rows[to].waits_for);
+	c->state = to;
+	if (r >= 0 && rows[to].ms == 0)
+		return sd_event_source_set_enabled(c->deadline, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_now(c->set->event, CLOCK_MONOTONIC, &now);
+	if (r >= 0)
+		r = sd_event_source_set_time(c->deadline, now + rows[to].ms * 1000ull);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(c->deadline, SD_EVENT_ONESHOT);
+	return r;
+}
+
+static int make_room(struct client *c)
+{
+	if (c->len < c->cap)
+		return 0;
+	const size_t cap = c->cap ? c->cap * 4 : START_BYTES;
+	char *bytes = realloc(c->bytes, cap < BYTES_MAX ? cap : BYTES_MAX);
+
+	if (!bytes)
+		return -ENOMEM;
+	c->bytes = bytes;
+	c->cap = cap < BYTES_MAX ? cap : BYTES_MAX;
+	return 0;
+}
+
+static int run_call(struct client *c)
+{
+	struct ucred peer = { .uid = (uid_t)-1 };
+	socklen_t n = sizeof(peer);
+
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
+		return -errno;
+	return control_calls_run(c->set->master, c->request.call,
+	                         sv_make(c->bytes + c->request.head, c->request.body), &peer, &c->answer);
+}
+
+/* 0 = goes on; negative = the client is at its end. */
+static int client_judge(struct client *c)
+{
+	struct control_refusal no;
+	int r;
+
+	switch (control_request_feed(&c->request, c->bytes, c->len, &no)) {
+	case CONTROL_MORE:
+		return 0;
+	case CONTROL_COMPLETE:
+		r = run_call(c);
+		break;
+	default:
+		r = control_answer_error(&c->answer, no.status, no.allow, no.why);
+		break;
+	}
+	return r < 0 ? r : client_enter(c, CLIENT_WRITE);
+}
+
+static int client_read(struct client *c)
+{
+	int r = make_room(c);
+
+	if (r < 0)
+		return r;
+	const ssize_t n = recv(c->fd, c->bytes + c->len, c->cap - c->len, 0);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (n == 0)
+		return -ECONNRESET;
+	c->len += (size_t)n;
+	return client_judge(c);
+}
+
+static int client_write(struct client *c)
+{
+	const ssize_t n = send(c->fd, c->answer.bytes + c->sent, c->answer.n - c->sent, MSG_NOSIGNAL);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	c->sent += (size_t)n;
+	if (c->sent < c->answer.n)
+		return 0;
+	if (c->answer.hold)
+		return client_enter(c, CLIENT_HOLD);
+	(void)shutdown(c->fd, SHUT_WR);
+	return client_enter(c, CLIENT_LINGER);
+}
+
+/* Throws away what comes; the end is what it waits for. */
+static int client_watch(struct client *c)
+{
+	char waste[4096];
+	const ssize_t n = recv(c->fd, waste, sizeof(waste), 0);
+
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+		return 0;
+	return n < 0 ? -errno : -ECONNRESET;
+}
+
+static int on_io(sd_event_source *s, int fd, uint32_t events, void *userdata)
+{
+	static int (*const step[CLIENT_STATES])(struct client *c) = {
+		[CLIENT_READ] = client_read,
+		[CLIENT_WRITE] = client_write,
+		[CLIENT_LINGER] = client_watch,
+		[CLIENT_HOLD] = client_watch,
+	};
+	struct client *c = userdata;
+
+	(void)s, (void)fd, (void)events;
+	if (step[c->state](c) < 0)
+		client_close(c);
+	return 0;
+}
+
+static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct client *c = userdata;
+
+	(void)s, (void)usec;
+	log_debug("control client fd=%d waited too long for %s, closing", c->fd, rows[c->state].waits_for);
+	client_close(c);
+	return 0;
+}
+
+void control_clients_init(struct control_clients *set)
+{
+	*set = (struct control_clients){ 0 };
+	list_init(&set->all);
+}
+
+int control_client_open(struct control_clients *set, int fd)
+{
+	struct client *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		(void)close(fd);
+		return -ENOMEM;
+	}
+	c->set = set;
+	c->fd = fd;
+	control_request_init(&c->request);
+	list_append(&set->all, &c->node);
+	set->count++;
+	int r = sd_event_add_io(set->event, &c->io, fd, EPOLLIN, on_io, c);
+	if (r >= 0)
+		r = sd_event_add_time(set->event, &c->deadline, CLOCK_MONOTONIC, UINT64_MAX, 0, on_deadline, c);
+	if (r >= 0)
+		r = sd_event_source_set_priority(c->io, PRIORITY);
+	if (r >= 0)
+		r = sd_event_source_set_priority(c->deadline, PRIORITY);
+	if (r >= 0)
+		r = client_enter(c, CLIENT_READ);
+	if (r < 0)
+		client_close(c);
+	return r < 0 ? r : 0;
+}
+
+void control_clients_evict(struct control_clients *set)
+{
+	struct client *victim = NULL;
+
+	list_for_each(it, &set->all) {
+		struct client *c = list_entry(it, struct client, node);
+		if (c->state == CLIENT_READ || !victim)
+			victim = c;
+		if (c->state == CLIENT_READ)
+			break;
+	}
+	if (victim) {
+		log_debug("too many control clients, closing the oldest (fd=%d)", victim->fd);
+		client_close(victim);
+	}
+}
+
+bool control_clients_busy(const struct control_clients *set)
+{
+	list_for_each(it, &set->all) {
+		const struct client *c = list_entry(it, struct client, node);
+		if (c->state == CLIENT_WRITE || c->state == CLIENT_LINGER)
+			return true;
+	}
+	return false;
+}
+
+void control_clients_close(struct control_clients *set)
+{
+	list_for_each_safe(it, &set->all)
+		client_close(list_entry(it, struct client, node));
+}
+
+void control_clients_forget(struct control_clients *set)
+{
+	list_for_each(it, &set->all)
+		fd_close(&list_entry(it, struct client, node)->fd);
+}

@@ -1,0 +1,181 @@
+/* The documents of the control API, as JSON, made from what view.h shows.  Master. */
+#include "control_json.h"
+
+#include "config.h"
+#include "errors.h"
+#include "stats_series.h"
+
+#define NEVER UINT64_MAX
+
+/* Text as JSON; bytes that are no UTF-8 (a path may hold any) become '?'. */
+static json_t *text(const char *s)
+{
+	json_t *as_is = json_string(s);
+
+	if (as_is || !s)
+		return as_is;
+	CLEANUP(free_p) char *ascii = strdup(s);
+	for (char *p = ascii; p && *p; p++)
+		if ((unsigned char)*p >= 0x80)
+			*p = '?';
+	return json_string(ascii);
+}
+
+static json_int_t number(uint64_t n)
+{
+	return n > INT64_MAX ? INT64_MAX : (json_int_t)n;
+}
+
+static double seconds(uint64_t ms)
+{
+	return (double)ms / 1000.0;
+}
+
+/* Appends item (taken over); on failure *list becomes NULL. */
+static void append(json_t **list, json_t *item)
+{
+	if (json_array_append_new(*list, item) < 0) {
+		json_decref(*list);
+		*list = NULL;
+	}
+}
+
+static json_t *workers(const struct master *m)
+{
+	struct view_worker row[SHM_SLOTS];
+	const unsigned n = view_workers(m, row, ARRAY_LEN(row));
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < n; i++)
+		append(&list, json_pack("{s:I, s:I, s:I, s:s, s:I, s:I}", "slot", (json_int_t)row[i].slot,
+		                        "pid", (json_int_t)row[i].pid, "generation", (json_int_t)row[i].generation,
+		                        "state", row[i].state, "sessions", number(row[i].sessions),
+		                        "heartbeat_age_ms", number(row[i].heartbeat_age_ms)));
+	return list;
+}
+
+static json_t *last_error(const struct view_upstream *u)
+{
+	const struct error_row *row = error_row(u->last_error);
+
+	if (row == error_row(ERROR_NONE) || u->last_error_age_ms == NEVER)
+		return json_null();
+	return json_pack("{s:s, s:s, s:s, s:f}", "id", row->name, "cause", row->cause, "fix", row->fix,
+	                 "age_s", seconds(u->last_error_age_ms));
+}
+
+static json_t *last_success(const struct view_upstream *u)
+{
+	if (u->last_success_age_ms == NEVER)
+		return json_null();
+	return json_pack("{s:f}", "age_s", seconds(u->last_success_age_ms));
+}
+
+static json_t *upstreams(const struct master *m)
+{
+	struct view_upstream row[STATS_UPSTREAMS];
+	const unsigned n = view_upstreams(m, row, ARRAY_LEN(row));
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < n; i++)
+		append(&list, json_pack("{s:o, s:s, s:o, s:o}", "name", text(row[i].name), "state", row[i].state,
+		                        "last_error", last_error(&row[i]), "last_success", last_success(&row[i])));
+	return list;
+}
+
+static json_t *listeners(const struct master *m)
+{
+	json_t *list = json_array();
+	const char *address;
+
+	for (unsigned i = 0; (address = view_listener(m, i)) != NULL; i++)
+		append(&list, text(address));
+	return list;
+}
+
+/* How clients name each registry: what the first lines of `regctl status` are made of. */
+static json_t *registries(const struct conf *c)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < c->registries; i++) {
+		const struct conf_registry *r = c->registry[i];
+		append(&list, json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "name", text(r->name),
+		                        "host", text(r->authority), "upstream", text(r->proxy->name),
+		                        "default", r == c->default_registry, "prefix", text(r->prefix),
+		                        "ns", text(r->ns), "match_host", text(r->match_host)));
+	}
+	return list;
+}
+
+static json_t *last_reload(const struct master *m)
+{
+	struct view_reload r;
+
+	view_last_reload(m, &r);
+	return json_pack("{s:s, s:o, s:o}", "result", r.result, "error", r.error[0] ? text(r.error) : json_null(),
+	                 "at", r.at_wall_ms ? json_real(seconds(r.at_wall_ms)) : json_null());
+}
+
+json_t *control_json_status(const struct master *m)
+{
+	const struct conf *c = view_conf(m);
+
+	return json_pack("{s:s, s:I, s:I, s:I, s:s, s:f, s:{s:o, s:s}, s:o, s:I, s:o, s:o, s:o, s:o}",
+	                 "version", PACKAGE_VERSION, "pid", (json_int_t)getpid(),
+	                 "keeper_pid", (json_int_t)view_keeper(m), "generation", (json_int_t)view_generation(m),
+	                 "state", view_state(m), "uptime_s", seconds(view_uptime_ms(m)),
+	                 "config", "path", text(c->path), "hash", c->hash, "last_reload", last_reload(m),
+	                 "public_port", (json_int_t)conf_public_port(c), "listeners", listeners(m),
+	                 "registries", registries(c), "upstreams", upstreams(m), "workers", workers(m));
+}
+
+json_t *control_json_workers(const struct master *m)
+{
+	return json_pack("{s:o}", "workers", workers(m));
+}
+
+json_t *control_json_version(void)
+{
+	return json_pack("{s:s, s:s}", "version", PACKAGE_VERSION, "api", "v1");
+}
+
+struct stats_walk {
+	struct series_visitor visitor;
+	json_t *object;
+};
+
+/* A double holds integers exactly up to 2^53: those go out as integers. */
+static json_t *value_of(double v)
+{
+	static const double exact = 9007199254740992.0;
+
+	if (v > -exact && v < exact && v == (double)(json_int_t)v)
+		return json_integer((json_int_t)v);
+	return json_real(v); /* NULL for what JSON has no word for: infinity, not a number */
+}
+
+static int put_series(struct series_visitor *v, const struct series *s)
+{
+	struct stats_walk *walk = container_of(v, struct stats_walk, visitor);
+	json_t *value = value_of(s->value);
+
+	return value ? json_object_set_new(walk->object, s->name, value) : 0;
+}
+
+json_t *control_json_stats(const struct master *m)
+{
+	const struct conf *c = view_conf(m);
+	const char *name[STATS_UPSTREAMS] = { NULL };
+	const struct series_source source = { view_shm(m), name, ARRAY_LEN(name), PACKAGE_VERSION };
+	struct stats_walk walk = { .visitor.visit = put_series, .object = json_object() };
+
+	for (unsigned i = 0; i < c->proxies; i++)
+		if (c->proxy[i]->index < ARRAY_LEN(name))
+			name[c->proxy[i]->index] = c->proxy[i]->name;
+	if (walk.object && series_each(&source, &walk.visitor) != 0) {
+		json_decref(walk.object);
+		walk.object = NULL;
+	}
+	return walk.object;
+}

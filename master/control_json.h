@@ -1,0 +1,15 @@
+/* The documents of the control API, as JSON, made from what view.h shows.  Master. */
+#ifndef CONTROL_JSON_H
+#define CONTROL_JSON_H
+
+#include <jansson.h>
+
+#include "view.h"
+
+/* Each returns a new reference, or NULL when memory is short. */
+json_t *control_json_status(const struct master *m);
+json_t *control_json_stats(const struct master *m);
+json_t *control_json_workers(const struct master *m);
+json_t *control_json_version(void);
+
+#endif
