@@ -82,6 +82,7 @@ static int on_accept(sd_event_source *s, int fd, uint32_t events, void *userdata
 
 int control_start(struct control *c, sd_event *e, struct master *m)
 {
+	wire_setup(CONTROL_HEAD_MAX);
 	c->clients.event = e;
 	c->clients.master = m;
 	int r = sd_event_add_io(e, &c->accept, c->socket.fd, EPOLLIN, on_accept, c);

@@ -1,0 +1,53 @@
+/* The daemon's documents as pages for people; the status page is in ctl_page_status.c.  Regctl. */
+#include "ctl_pages.h"
+
+#include <stdint.h>
+
+#include "config.h"
+#include "ctl_json.h"
+#include "ctl_table.h"
+
+void ctl_page_workers(const json_t *workers, FILE *out)
+{
+	struct ctl_table t;
+	char age[CTL_AGE_MAX];
+	size_t i;
+	json_t *w;
+
+	ctl_table_init(&t, 6);
+	ctl_table_put(&t, "SLOT");
+	ctl_table_put(&t, "PID");
+	ctl_table_put(&t, "GENERATION");
+	ctl_table_put(&t, "STATE");
+	ctl_table_put(&t, "SESSIONS");
+	ctl_table_put(&t, "HEARTBEAT");
+	json_array_foreach(json_object_get(workers, "workers"), i, w) {
+		ctl_table_put(&t, "%.0f", ctl_json_number(w, "slot"));
+		ctl_table_put(&t, "%.0f", ctl_json_number(w, "pid"));
+		ctl_table_put(&t, "%.0f", ctl_json_number(w, "generation"));
+		ctl_table_put(&t, "%s", ctl_json_text(w, "state"));
+		ctl_table_put(&t, "%.0f", ctl_json_number(w, "sessions"));
+		ctl_table_put(&t, "%s ago", ctl_json_age(ctl_json_number(w, "heartbeat_age_ms") / 1000, age));
+	}
+	ctl_table_print(&t, out);
+}
+
+void ctl_page_stats(const json_t *stats, bool all, FILE *out)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)stats, name, value) {
+		if (!all && json_number_value(value) == 0)
+			continue;
+		if (json_is_integer(value))
+			fprintf(out, "%s %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
+		else
+			fprintf(out, "%s %.15g\n", name, json_number_value(value));
+	}
+}
+
+void ctl_page_version(const json_t *version, FILE *out)
+{
+	fprintf(out, "regctl     %s\nregrelayd  %s\n", PACKAGE_VERSION, ctl_json_text(version, "version"));
+}

@@ -1,0 +1,15 @@
+/* The daemon's documents as pages for people.  Regctl. */
+#ifndef CTL_PAGES_H
+#define CTL_PAGES_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+void ctl_page_status(const json_t *status, FILE *out);
+void ctl_page_workers(const json_t *workers, FILE *out);
+/* One "name value" a line; without all only those that are not 0. */
+void ctl_page_stats(const json_t *stats, bool all, FILE *out);
+void ctl_page_version(const json_t *version, FILE *out);
+
+#endif
