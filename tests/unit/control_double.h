@@ -1,0 +1,18 @@
+/* Test double of the master behind view.h, of the series and of a configuration, for tests of the control API. */
+#ifndef CONTROL_DOUBLE_H
+#define CONTROL_DOUBLE_H
+
+#include "control.h"
+
+struct master {
+	struct conf *conf;
+	unsigned series;         /* how many series there are; the third is 0.25, the second 0 */
+	unsigned stops;          /* how often view_stop was called, and with what last */
+	bool stop_now;
+	uint32_t last_error;     /* of the one upstream */
+};
+
+/* A configuration with one proxy and one registry and the socket at path; the storage is static. */
+struct conf *control_double_conf(char *path);
+
+#endif
