@@ -1,0 +1,151 @@
+"""Standin: the emulator of connectivity proxy and Cloud Connector (tests/standin/) as an actor of a scenario.
+
+    with Standin(dir, registry=registry, host="myregistry.kyma:25002") as standin:
+        standin.address                              # "127.0.0.1:port", for [proxy] address
+        standin.fault("cut", at=1000, count=1)
+        standin.requests()                           # what came: Request(connection, method, target, headers, ...)
+"""
+import contextlib
+import dataclasses
+import http.client
+import json
+import pathlib
+import sys
+
+from . import ports
+from .process import Process, wait_until
+
+_PROGRAM = pathlib.Path(__file__).resolve().parents[1] / "standin/standin.py"
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    connection: int      # 1, 2, ... in order of accept
+    number: int          # over all connections, from 1
+    raw: str             # the head as it came
+    method: str
+    target: str
+    headers: list        # (name, value), order and case kept
+
+    def header(self, name):
+        return next((v for n, v in self.headers if n.lower() == name.lower()), None)
+
+    def all(self, name):
+        return [v for n, v in self.headers if n.lower() == name.lower()]
+
+
+class Standin:
+    """A running stand-in.  Attributes: address, port, control (its control port), dir, process."""
+
+    def __init__(self, directory, *, registry=None, host="myregistry.kyma:25002", resources=("/",), mode="trusted",
+                 location="", rtt_ms=0, mbit=0, connections=1, host_mode="internal", mappings=(), locations=(),
+                 settings=None, survive=False):
+        """registry: a registry.Registry, exposed as host with the resources (a path with all sub-paths, or
+        {"path": ..., "exact": True}).  mappings, locations: further ones as in the program's configuration.
+        settings: knobs of tests/standin/settings.py."""
+        self.dir = pathlib.Path(directory)
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.port, self.control = ports.free_ports(2)
+        self.address = f"127.0.0.1:{self.port}"
+        self._audit = self.dir / "audit.jsonl"
+        mappings = list(mappings)
+        if registry:
+            mappings.insert(0, {"location": location, "host": host, "backend": registry.url, "host_mode": host_mode,
+                                "ca": str(registry.certificate or ""), "resources": list(resources)})
+        config = {"listen": self.address, "control": f"127.0.0.1:{self.control}", "audit": str(self._audit),
+                  "locations": [{"id": location, "rtt_ms": rtt_ms, "mbit": mbit, "connections": connections},
+                                *locations],
+                  "mappings": mappings, "settings": {"mode": mode, **(settings or {})}}
+        (self.dir / "standin.json").write_text(json.dumps(config, indent=1))
+        self.process = Process([sys.executable, _PROGRAM, "--config", self.dir / "standin.json"],
+                               log=self.dir / "standin.log", name="standin", survive=survive)
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self.process.stop)
+            self.process.wait_line("^standin: listening on ")
+            on_failure.pop_all()
+
+    # --- what it saw ----------------------------------------------------------------------------------------------
+
+    def audit(self, what=None):
+        """Entries of the audit log as dicts (see tests/standin/audit.py), of one kind or all."""
+        lines = self._audit.read_text().split("\n")[:-1]  # a line being written has no end yet
+        entries = [json.loads(line) for line in lines]
+        return [entry for entry in entries if what in (None, entry["what"])]
+
+    def requests(self):
+        """All request heads that came so far."""
+        return [Request(e["connection"], e["request"], e["raw"], e["method"], e["target"],
+                        [tuple(pair) for pair in e["headers"]]) for e in self.audit("request")]
+
+    def state(self):
+        """Counters, settings, locations, faults."""
+        return self.ask("GET", "/v1/state")
+
+    def bytes_down(self, location=""):
+        """Bytes of answers that went through the tunnel."""
+        return next(one["bytes_down"] for one in self.state()["locations"] if one["id"] == location)
+
+    def wait_requests(self, count, timeout=10):
+        """Waits until so many requests have come."""
+        return wait_until(lambda: len(self.requests()) >= count, timeout, f"{count} requests at the stand-in")
+
+    # --- what it shall do -----------------------------------------------------------------------------------------
+
+    def set(self, **settings):
+        """Changes knobs."""
+        self.ask("POST", "/v1/settings", settings)
+
+    def tunnel(self, connected=True, *, location="", opening=False):
+        """Connects or disconnects a Cloud Connector; opening=True: it never answers the request for a tunnel."""
+        state = "opening" if opening else "connected" if connected else "disconnected"
+        self.ask("POST", "/v1/tunnel", {"location": location, "state": state})
+
+    def expose(self, host, exposed=True, *, location=""):
+        """Takes a mapping away, or back."""
+        self.ask("POST", "/v1/mapping", {"location": location, "host": host, "exposed": exposed})
+
+    def fault(self, kind, **values):
+        """Switches a fault on (tests/standin/faults.py has the kinds); returns its id."""
+        return self.ask("POST", "/v1/faults", {"kind": kind, **values})["id"]
+
+    def heal(self, number=None):
+        """Switches one fault off, or all."""
+        self.ask("DELETE", f"/v1/faults/{number}" if number else "/v1/faults")
+
+    def outage(self, how="503", seconds=None):
+        """ "refuse": nobody listens; "503": every request gets one; "none": it ends.  All connections are cut."""
+        self.ask("POST", "/v1/outage", {"how": how, "seconds": seconds})
+
+    def cut(self, how="fin"):
+        """Ends every connection now; how many."""
+        return self.ask("POST", "/v1/cut", {"how": how})["cut"]
+
+    def stall(self, seconds, *, location=""):
+        """Holds the whole pipe of a location for so long."""
+        self.ask("POST", "/v1/stall", {"location": location, "seconds": seconds})
+
+    def ask(self, method, path, values=None):
+        """One call of the control port."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.control, timeout=10)
+        try:
+            connection.request(method, path, json.dumps(values) if values is not None else None)
+            answer = connection.getresponse()
+            result = json.loads(answer.read())
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise ValueError(f"{method} {path}: {result['error']}")
+        return result
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    def stop(self):
+        return self.process.stop()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *rest):
+        self.process.stop()
+        if kind is None:
+            assert "Traceback" not in self.process.text(), self.process.text()
