@@ -15,6 +15,7 @@ import sys
 from . import ports
 from .process import Process, wait_until
 
+VHOST = "myregistry.kyma:25002"  # what the sample and all of the tests call the registry
 _PROGRAM = pathlib.Path(__file__).resolve().parents[1] / "standin/standin.py"
 
 
@@ -37,7 +38,7 @@ class Request:
 class Standin:
     """A running stand-in.  Attributes: address, port, control (its control port), dir, process."""
 
-    def __init__(self, directory, *, registry=None, host="myregistry.kyma:25002", resources=("/",), mode="trusted",
+    def __init__(self, directory, *, registry=None, host=VHOST, resources=("/",), mode="trusted",
                  location="", rtt_ms=0, mbit=0, connections=1, host_mode="internal", mappings=(), locations=(),
                  settings=None, survive=False):
         """registry: a registry.Registry, exposed as host with the resources (a path with all sub-paths, or
