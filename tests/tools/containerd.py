@@ -9,7 +9,7 @@ containers too.
 import os
 import pathlib
 
-from .process import Process, find, run
+from .process import Process, find, run, starting
 
 _CONFIG = """version = 2
 root = "{dir}/root"
@@ -37,7 +37,8 @@ class Containerd:
         (self.dir / "config.toml").write_text(_CONFIG.format(dir=self.dir))
         self.process = Process(["containerd", "-c", self.dir / "config.toml"], log=self.dir / "containerd.log",
                                name="containerd", survive=survive)
-        self.process.wait_line("containerd successfully booted")
+        with starting(self.process):
+            self.process.wait_line("containerd successfully booted")
 
     @property
     def socket(self):

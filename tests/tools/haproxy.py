@@ -6,7 +6,7 @@ Host get 403.
 import pathlib
 
 from . import ports
-from .process import Process, find
+from .process import Process, find, starting
 
 _CONFIG = """global
 	log stdout format raw local0
@@ -45,7 +45,8 @@ class Haproxy:
         config = self.dir / "haproxy.cfg"
         config.write_text(_CONFIG.format(port=self.port, host=host, backend=f"127.0.0.1:{registry.port}", tls=tls))
         self.process = Process(["haproxy", "-db", "-f", config], log=self.dir / "haproxy.log", name="haproxy")
-        self.process.wait_port(self.port)
+        with starting(self.process):
+            self.process.wait_port(self.port)
 
     def stop(self):
         return self.process.stop()

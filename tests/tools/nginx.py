@@ -7,7 +7,7 @@ import os
 import pathlib
 
 from . import ports
-from .process import Process, find
+from .process import Process, find, starting
 
 _CONFIG = """daemon off;
 pid {dir}/nginx.pid;
@@ -54,7 +54,8 @@ class Nginx:
                                          user=user))
         self.process = Process(["nginx", "-p", self.dir, "-c", config, "-e", self.dir / "error.log"],
                                log=self.dir / "nginx.log", name="nginx", survive=survive)
-        self.process.wait_port(self.port)
+        with starting(self.process):
+            self.process.wait_port(self.port)
 
     def stop(self):
         return self.process.stop()

@@ -80,6 +80,16 @@ def end_pid(pid, start, timeout=5):
     _kill_session(pid)
 
 
+@contextlib.contextmanager
+def starting(process):
+    """For constructors that wait until what they started is ready: ends it when the block fails."""
+    try:
+        yield process
+    except BaseException:
+        process.stop()
+        raise
+
+
 class Process:
     """One running program.  Attributes: name, pid, log (path), argv."""
 

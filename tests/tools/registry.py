@@ -10,7 +10,7 @@ import pathlib
 import secrets
 
 from . import ports, skopeo
-from .process import Process, run
+from .process import Process, run, starting
 
 VIRTUAL_NAME = "myregistry.kyma"
 
@@ -68,7 +68,8 @@ class Registry:
     def _start(self):
         process = Process(["docker-registry", "serve", self.dir / "config.yml"], log=self.dir / "registry.log",
                           name="docker-registry", survive=self._survive)
-        return process.wait_port(self.port)
+        with starting(process):
+            return process.wait_port(self.port)
 
     def _config(self, authority, name):
         http = {"addr": f"127.0.0.1:{self.port}", "secret": secrets.token_hex(16)}

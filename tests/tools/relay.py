@@ -15,7 +15,7 @@ import signal
 import socket
 
 from . import ports
-from .process import Process, ProcessError, run, wait_until
+from .process import Process, ProcessError, run, starting, wait_until
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("REGRELAY_BUILD") or TOP / "build").resolve()
@@ -38,7 +38,7 @@ class Relay:
     """Attributes: port, admin_port, control (socket path), config (path), process, secrets (a list to add to)."""
 
     def __init__(self, directory, *, proxy=None, registries=None, settings=None, text=None, workers=2, env=None,
-                 wrapper=(), start=True, host="127.0.0.1"):
+                 wrapper=(), start=True, host="127.0.0.1", survive=False):
         """proxy: "host:port" of [proxy].  registries: {name: {key: value}}.  settings: {section: {key: value}} laid
         over what is made here.  text: a whole configuration instead; {port}, {admin} and {control} are filled in.
         wrapper: a command to run it under (valgrind, strace).  start=False: only writes the file."""
@@ -50,7 +50,7 @@ class Relay:
         self.log = self.dir / "regrelay.log"
         self.secrets = []
         self.allowed_alarms = None
-        self._env, self._wrapper = env, tuple(wrapper)
+        self._env, self._wrapper, self._survive = env, tuple(wrapper), survive
         if text is None:
             text = _ini(self._sections(proxy, registries, settings, workers, host))
         else:
@@ -80,10 +80,12 @@ class Relay:
     def start(self, *, wait=True):
         """Starts the daemon; with wait, until its workers serve."""
         argv = [*self._wrapper, REGRELAYD, "-c", self.config]
-        self.process = Process(argv, log=self.log, name="regrelayd", env=self._env, stop_timeout=30)
+        self.process = Process(argv, log=self.log, name="regrelayd", env=self._env, stop_timeout=30,
+                               survive=self._survive)
         if wait:
-            self.wait_serving()
-            self._fds = self._count_fds()
+            with starting(self.process):
+                self.wait_serving()
+                self._fds = self._count_fds()
         return self
 
     def wait_serving(self, timeout=30):

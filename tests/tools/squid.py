@@ -6,7 +6,7 @@ of /var.  Run by root it drops to the user `proxy`, which needs no access to the
 import pathlib
 
 from . import ports
-from .process import Process, find
+from .process import Process, find, starting
 
 _CONFIG = """http_port 127.0.0.1:{port}
 visible_hostname localhost
@@ -47,7 +47,8 @@ class Squid:
         config = self.dir / "squid.conf"
         config.write_text(_CONFIG.format(port=self.port, name=name, vport=vport, backend=registry.port, tls=tls))
         self.process = Process(["squid", "-N", "-d1", "-f", config], log=self.dir / "squid.log", name="squid")
-        self.process.wait_port(self.port)
+        with starting(self.process):
+            self.process.wait_port(self.port)
 
     def stop(self):
         return self.process.stop()

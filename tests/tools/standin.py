@@ -5,7 +5,6 @@
         standin.fault("cut", at=1000, count=1)
         standin.requests()                           # what came: Request(connection, method, target, headers, ...)
 """
-import contextlib
 import dataclasses
 import http.client
 import json
@@ -13,7 +12,7 @@ import pathlib
 import sys
 
 from . import ports
-from .process import Process, wait_until
+from .process import Process, starting, wait_until
 
 VHOST = "myregistry.kyma:25002"  # what the sample and all of the tests call the registry
 _PROGRAM = pathlib.Path(__file__).resolve().parents[1] / "standin/standin.py"
@@ -60,10 +59,8 @@ class Standin:
         (self.dir / "standin.json").write_text(json.dumps(config, indent=1))
         self.process = Process([sys.executable, _PROGRAM, "--config", self.dir / "standin.json"],
                                log=self.dir / "standin.log", name="standin", survive=survive)
-        with contextlib.ExitStack() as on_failure:
-            on_failure.callback(self.process.stop)
+        with starting(self.process):
             self.process.wait_line("^standin: listening on ")
-            on_failure.pop_all()
 
     # --- what it saw ----------------------------------------------------------------------------------------------
 
