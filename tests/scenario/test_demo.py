@@ -1,0 +1,49 @@
+"""The demo itself: it does what it says, and leaves nothing behind."""
+import os
+import pathlib
+import signal
+import sys
+
+import pytest
+from tools.process import Process, run
+from tools.relay import BUILD, REGRELAYD, TOP
+
+DEMO = [sys.executable, TOP / "tests/demo/demo.py", "--build", BUILD]
+
+
+@pytest.fixture
+def demo_tmp(tmp_path, monkeypatch):
+    """The demo's temporary directories come here."""
+    if not REGRELAYD.exists():
+        pytest.fail(f"{REGRELAYD} is not built")
+    directory = pathlib.Path(run(["mktemp", "-d", "/tmp/rr-XXXXXX"], check=True).stdout.strip())  # short, for sockets
+    monkeypatch.setenv("TMPDIR", str(directory))
+    yield directory
+    assert not os.listdir(directory), "files left behind"
+    directory.rmdir()
+    assert not processes_in(directory), "processes left behind"
+
+
+def processes_in(directory):
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if str(directory).encode() in (entry / "cmdline").read_bytes():
+                found.append(entry.name)
+        except OSError:
+            continue
+    return found
+
+
+def test_all_scenes_are_as_the_readme_says(demo_tmp):
+    done = run(DEMO, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "scenes as the README says" in done.stdout
+
+
+def test_interrupted(demo_tmp, tmp_path):
+    with Process(DEMO, log=tmp_path / "demo.log") as demo:
+        demo.wait_line("^1. ", timeout=60)
+        assert processes_in(demo_tmp)
+        demo.signal(signal.SIGTERM)
+        assert demo.wait(60) == 128 + signal.SIGTERM
