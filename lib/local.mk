@@ -22,9 +22,10 @@ lib_librrlib_a_SOURCES = \
 	lib/loop.c lib/loop.h \
 	lib/msg.c lib/msg.def lib/msg.h \
 	lib/num.c lib/num.h \
+	lib/sha256.c lib/sha256.h \
 	lib/shm.c lib/shm.h \
 	lib/stats.c lib/stats.def lib/stats.h \
 	lib/stats_series.c lib/stats_series.h \
 	lib/strview.c lib/strview.h \
 	lib/transport.c lib/transport.h \
-	lib/url.h
+	lib/url.c lib/url.h

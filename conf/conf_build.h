@@ -1,0 +1,41 @@
+/* A configuration under construction, with all that is wrong with it so far.  Master; shared by conf.c, conf_parse.c
+ * and conf_check.c. */
+#ifndef CONF_BUILD_H
+#define CONF_BUILD_H
+
+#include "conf_key.h"
+
+struct conf_mistake {
+	int line; /* 0 = of no line: something is missing */
+	char *text;
+};
+
+struct conf_build {
+	struct conf *c;                        /* owned until it is handed out */
+	struct conf_mistake *mistake;
+	unsigned mistakes;
+	char *proxy_ref[CONF_REGISTRIES];      /* what a registry's `proxy` says; NULL = nothing */
+	/* where the parser is */
+	const char *at, *end;                  /* rest of the file in memory */
+	int line;
+	enum conf_section section;             /* CONF_SECTIONS = before the first header */
+	unsigned instance;
+	bool skip;                             /* in a section that is not known: its keys say nothing new */
+	int header[CONF_SECTIONS];             /* line of the header of a section that may come once; 0 = not yet */
+};
+
+/* Notes a mistake.  Out of memory is noted too: mistakes then counts one without text. */
+void build_mistake(struct conf_build *b, int line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* A new section with its defaults: 0, -ENOMEM, or -ENOSPC when there are too many. */
+MUST_CHECK int build_proxy(struct conf_build *b, struct strview name);
+MUST_CHECK int build_registry(struct conf_build *b, struct strview name);
+/* Fills a section's struct with the defaults of the table.  0 or -ENOMEM. */
+MUST_CHECK int build_defaults(enum conf_section s, void *section);
+
+/* Reads bytes[0..n) into b->c.  Mistakes are noted in b. */
+void conf_parse(struct conf_build *b, struct strview bytes);
+/* What no line alone can tell: references, uniqueness, what is missing.  Completes b->c.  Notes mistakes. */
+void conf_check(struct conf_build *b);
+
+#endif
