@@ -107,6 +107,19 @@ int log_open(enum log_format format, struct err *reterr)
 	return 0;
 }
 
+int log_fd(void)
+{
+	return sink.fd;
+}
+
+void log_close(void)
+{
+	if (sink.fd > STDERR_FILENO)
+		(void)close(sink.fd);
+	sink.fd = STDERR_FILENO;
+	sink.format = LOG_FORMAT_TEXT;
+}
+
 void log_set_process(const char *name)
 {
 	(void)snprintf(sink.process, sizeof(sink.process), "%s", name);

@@ -46,6 +46,11 @@ const char *log_format_name(enum log_format format);
  * 0 or -errno with reterr; on failure the log stays as it was (at first: text on fd 2). */
 MUST_CHECK int log_open(enum log_format format, struct err *reterr);
 
+/* The sink's descriptor, for those who close all others; owned by the log. */
+int log_fd(void);
+/* Closes what log_open opened: at the end of a process.  Lines go to fd 2 as text from then on. */
+void log_close(void);
+
 /* Who speaks: "master", "worker/2", "keeper"; copied (31 bytes).  After every fork. */
 void log_set_process(const char *name);
 /* The level is read from *level (shared memory: one store changes all processes); NULL = the private one. */

@@ -42,8 +42,6 @@ struct stats_upstream {
 	_Atomic uint32_t last_error;      /* enum reply_id of the last failure (upstream/errors.def); a claim */
 };
 
-enum stats_kind { STATS_SLOT_FREE, STATS_SLOT_MASTER, STATS_SLOT_WORKER, STATS_SLOT_KEEPER };
-
 struct stats_slot {
 	alignas(64) _Atomic uint64_t beat_ms; /* CLOCK_MONOTONIC of the last loop turn; an idle process beats every 500 ms */
 	_Atomic uint64_t cpu_us;              /* user + system so far, of all owners of the slot together */

@@ -1,10 +1,120 @@
 /* regrelayd: the one file that knows the main functions of all processes. */
+#include "config.h"
+
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
 
 #include "exitcode.h"
+#include "keeper.h"
+#include "log.h"
+#include "master.h"
+#include "options.h"
+#include "user.h"
+#include "worker.h"
 
-int main(void)
+/* 0, or the exit status after every mistake was printed. */
+static int load(const char *path, struct conf **ret)
 {
-	fprintf(stderr, "regrelayd: no process is built yet\n");
-	return EXITCODE_SOFTWARE;
+	struct conf_errors errors;
+
+	if (conf_load(path, ret, &errors) == 0)
+		return EXITCODE_OK;
+	for (unsigned i = 0; i < errors.count; i++)
+		fprintf(stderr, "%s\n", errors.line[i]);
+	conf_errors_free(&errors);
+	return EXITCODE_CONFIG;
+}
+
+static int test_as(const char *path, const char *user)
+{
+	struct err why;
+	struct conf *again;
+
+	if (user_switch(user, &why) < 0) {
+		fprintf(stderr, "%s: user: %s\n", path, why.text);
+		return EXITCODE_CONFIG;
+	}
+	int status = load(path, &again);
+	if (status == EXITCODE_OK)
+		conf_free(again);
+	return status;
+}
+
+/* The user that the daemon will be must be able to read what it names: a child becomes it and looks. */
+static int test_as_user(const struct conf *c)
+{
+	if (getuid() != 0 || c->master.user[0] == '\0')
+		return EXITCODE_OK;
+	pid_t pid = fork();
+	if (pid == 0) {
+		int status = test_as(c->path, c->master.user);
+		fflush(stderr);
+		_exit(status);
+	}
+	int status;
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		return EXITCODE_RESOURCE;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXITCODE_SOFTWARE;
+}
+
+static int test(const char *path)
+{
+	struct conf *c;
+	int status = load(path, &c);
+
+	if (status != EXITCODE_OK)
+		return status;
+	status = test_as_user(c);
+	if (status == EXITCODE_OK)
+		printf("%s: good (%u %s, %u %s)\n", c->path, c->registries, c->registries == 1 ? "registry" : "registries",
+		       c->master.workers, c->master.workers == 1 ? "worker" : "workers");
+	conf_free(c);
+	return status;
+}
+
+static int dump(const char *path)
+{
+	struct conf *c;
+	int status = load(path, &c);
+
+	if (status != EXITCODE_OK)
+		return status;
+	int r = conf_dump(c, STDOUT_FILENO);
+	conf_free(c);
+	return r < 0 ? EXITCODE_RESOURCE : EXITCODE_OK;
+}
+
+static int serve(const char *path)
+{
+	static const struct master_children children = { worker_main, keeper_main };
+	struct conf *c;
+	struct err why;
+	int status = load(path, &c);
+
+	if (status != EXITCODE_OK)
+		return status;
+	(void)signal(SIGPIPE, SIG_IGN);
+	log_set_process("master");
+	if (log_open(c->log.format, &why) < 0) {
+		fprintf(stderr, "regrelayd: %s\n", why.text);
+		conf_free(c);
+		return EXITCODE_RESOURCE;
+	}
+	return master_run(c, &children);
+}
+
+int main(int argc, char **argv)
+{
+	const struct options o = options_parse(argc, argv);
+
+	switch (o.mode) {
+	case OPTIONS_SERVE: return serve(o.path);
+	case OPTIONS_TEST: return test(o.path);
+	case OPTIONS_DUMP: return dump(o.path);
+	case OPTIONS_VERSION: printf("regrelayd %s\n", PACKAGE_VERSION); return EXITCODE_OK;
+	case OPTIONS_HELP: options_help(); return EXITCODE_OK;
+	default: return EXITCODE_USAGE;
+	}
 }

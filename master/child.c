@@ -1,0 +1,234 @@
+/* One child of a generation: fork, kill, messages, deadline.  Master. */
+#include "child.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "spawn.h"
+
+#define MESSAGE_BATCH 16
+
+const char *child_name(const struct child *c)
+{
+	static char name[32];
+
+	if (c->slot.keeper)
+		return "keeper";
+	(void)snprintf(name, sizeof(name), "worker/%u", c->slot.number);
+	return name;
+}
+
+static struct child *child_of(struct slot *s)
+{
+	return container_of(s, struct child, slot);
+}
+
+/* --- messages --------------------------------------------------------------------------------------------------- */
+
+static void send_message(struct child *c, struct msg *m)
+{
+	m->head.generation = c->generation->number;
+	int r = c->channel_fd < 0 ? -EPIPE : msg_send(c->channel_fd, m);
+	if (r < 0 && r != -EPIPE)
+		log_warning("cannot tell %s (pid %d) %s: %s, going on", child_name(c), (int)c->slot.pid,
+		            msg_name(m->head.type), strerror(-r));
+}
+
+void child_send(struct child *c, enum msg_type type)
+{
+	struct msg m = { .head.type = (uint16_t)type };
+
+	send_message(c, &m);
+}
+
+static void take_refused(struct child *c, const struct msg_refused *why)
+{
+	c->slot.refused = *why;
+	if (c->slot.refused.code == 0)
+		c->slot.refused.code = -EPROTO;
+	log_error("%s (pid %d) refuses to start: %s", child_name(c), (int)c->slot.pid, why->reason);
+}
+
+static void take_message(struct child *c, const struct msg *m)
+{
+	switch (m->head.type) {
+	case MSG_READY: slot_feed(&c->slot, SLOT_READY); break;
+	case MSG_REFUSED: take_refused(c, &m->u.refused); break;
+	case MSG_DRAINED:
+		if (m->u.drained.cut)
+			log_warning("%s (pid %d) cut %u connections that did not end in time", child_name(c),
+			            (int)c->slot.pid, m->u.drained.cut);
+		break;
+	default: break;
+	}
+}
+
+static void channel_close(struct child *c)
+{
+	c->io = sd_event_source_disable_unref(c->io);
+	fd_close(&c->channel_fd);
+}
+
+static void take_messages(struct child *c)
+{
+	struct msg m;
+
+	for (int i = 0; i < MESSAGE_BATCH && c->channel_fd >= 0; i++) {
+		int r = msg_receive(c->channel_fd, MSG_FROM_CHILD, c->generation->number, &m);
+		if (r == -EAGAIN)
+			return;
+		if (r == 1)
+			take_message(c, &m);
+		else if (r == -EBADMSG || r == -ESTALE)
+			log_warning("%s (pid %d) sent what no child may send, ignoring it", child_name(c), (int)c->slot.pid);
+		else
+			channel_close(c);
+	}
+}
+
+static int on_channel(sd_event_source *s, int fd, uint32_t events, void *user)
+{
+	(void)s, (void)fd, (void)events;
+	take_messages(user);
+	return 0;
+}
+
+/* --- the slot's verbs ------------------------------------------------------------------------------------------- */
+
+static void copy_listeners(const struct listeners *from, int *to, unsigned *count)
+{
+	*count = 0;
+	for (unsigned i = 0; i < from->count; i++)
+		if (from->item[i].fd >= 0)
+			to[(*count)++] = from->item[i].fd;
+}
+
+static void fill_heritage(const struct child *c, int channel_fd, struct heritage *h)
+{
+	const struct generation *g = c->generation;
+
+	*h = (struct heritage){ .conf = g->conf, .channel_fd = channel_fd, .wake_fd = c->wake_fd, .shm = g->shm,
+		                .stats = &g->shm->slot[c->slot.shm_slot], .slot = c->slot.shm_slot,
+		                .number = c->slot.number, .generation = g->number, .gen_index = g->index,
+		                .master_pid = getpid() };
+	if (c->slot.keeper) {
+		copy_listeners(g->admin, h->admin_fd, &h->admins);
+		for (unsigned i = 0; i < g->workers; i++)
+			h->wake_others[h->wakes++] = g->worker[i].wake_fd;
+	} else {
+		copy_listeners(g->listen, h->listen_fd, &h->listeners);
+		h->wake_others[h->wakes++] = g->keeper.wake_fd;
+	}
+}
+
+static int verb_fork(struct slot *s)
+{
+	struct child *c = child_of(s);
+	const struct generation *g = c->generation;
+	CLEANUP(close_p) int theirs = -1;
+	struct heritage h;
+	int r = msg_pair(&c->channel_fd, &theirs);
+
+	if (r == 0)
+		r = sd_event_add_io(g->event, &c->io, c->channel_fd, EPOLLIN, on_channel, c);
+	if (r >= 0) {
+		fill_heritage(c, theirs, &h);
+		stats_set(&h.stats->beat_ms, clock_now_ms());
+		r = (int)spawn_child(&h, child_name(c), s->keeper ? g->children->keeper : g->children->worker);
+	}
+	if (r < 0) {
+		log_error("cannot start %s: %s, trying again", child_name(c), strerror(-r));
+		channel_close(c);
+		return r;
+	}
+	s->pid = r;
+	return 0;
+}
+
+static void verb_kill(struct slot *s, int signal)
+{
+	if (s->pid > 0 && kill(s->pid, signal) < 0)
+		log_warning("cannot send signal %d to pid %d: %s", signal, (int)s->pid, strerror(errno));
+}
+
+static void verb_drain(struct slot *s)
+{
+	struct msg m = { .head.type = MSG_DRAIN, .u.drain.deadline_ms = s->drain_ms };
+
+	send_message(child_of(s), &m);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *user)
+{
+	struct child *c = user;
+
+	(void)source, (void)usec;
+	c->timer = sd_event_source_disable_unref(c->timer);
+	if (c->slot.state == SLOT_STARTING || c->slot.state == SLOT_DRAINING)
+		log_error("%s (pid %d) is %s for too long, killing it", child_name(c), (int)c->slot.pid,
+		          slot_state_name(c->slot.state));
+	slot_feed(&c->slot, SLOT_TIMEOUT);
+	return 0;
+}
+
+static void verb_arm(struct slot *s, uint64_t in_ms)
+{
+	struct child *c = child_of(s);
+
+	c->timer = sd_event_source_disable_unref(c->timer);
+	if (in_ms == UINT64_MAX)
+		return;
+	int r = sd_event_add_time_relative(c->generation->event, &c->timer, CLOCK_MONOTONIC, in_ms * 1000, 1000, on_timer, c);
+	if (r < 0)
+		log_error("no timer for %s: %s", child_name(c), strerror(-r));
+}
+
+static void verb_changed(struct slot *s, enum slot_state was)
+{
+	struct child *c = child_of(s);
+
+	if (s->state == SLOT_WAITING)
+		log_notice("%s starts again in a moment", child_name(c));
+	generation_moved(c->generation, c, was);
+}
+
+static uint64_t verb_now(const struct slot *s)
+{
+	(void)s;
+	return clock_now_ms();
+}
+
+const struct slot_verbs child_verbs = {
+	.fork = verb_fork,
+	.kill = verb_kill,
+	.drain = verb_drain,
+	.arm = verb_arm,
+	.changed = verb_changed,
+	.now_ms = verb_now,
+};
+
+/* --- the end ---------------------------------------------------------------------------------------------------- */
+
+void child_ended(struct child *c, int status)
+{
+	take_messages(c);
+	channel_close(c);
+	stats_zero_gauges(&c->generation->shm->slot[c->slot.shm_slot]);
+	c->slot.exit_status = status;
+	c->slot.pid = 0;
+}
+
+void child_done(struct child *c)
+{
+	if (!c->generation)
+		return;
+	c->timer = sd_event_source_disable_unref(c->timer);
+	channel_close(c);
+	fd_close(&c->wake_fd);
+	book_return(c->generation->book, c->slot.shm_slot);
+	*c = (struct child){ .channel_fd = -1, .wake_fd = -1 };
+}

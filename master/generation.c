@@ -1,0 +1,190 @@
+/* A generation's life: birth of its children, READY, retirement, end.  Master. */
+#include "generation.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "child.h"
+#include "clock.h"
+#include "log.h"
+
+static int child_init(struct generation *g, struct child *c, bool keeper, unsigned number, struct err *reterr)
+{
+	*c = (struct child){ .generation = g, .channel_fd = -1, .wake_fd = -1 };
+	c->slot.verbs = &child_verbs;
+	c->slot.keeper = keeper;
+	c->slot.number = number;
+	c->slot.start_limit_ms = g->conf->master.reload_timeout;
+	c->slot.shm_slot = book_take(g->book, g->shm);
+	if (c->slot.shm_slot == 0)
+		return err_set(reterr, -ENOSPC, "all %d slots of shared memory are in use", SHM_SLOTS);
+	c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return c->wake_fd < 0 ? err_sys(reterr, -errno, "cannot make an eventfd") : 0;
+}
+
+struct generation *generation_new(const struct generation_plan *plan, struct err *reterr)
+{
+	struct generation *g = calloc(1, sizeof(*g));
+
+	if (!g) {
+		(void)err_sys(reterr, -ENOMEM, "cannot make a generation");
+		return NULL;
+	}
+	*g = (struct generation){ .number = plan->number, .index = plan->index, .conf = plan->conf, .shm = plan->shm,
+		                  .event = plan->event, .listen = plan->listen, .admin = plan->admin,
+		                  .children = plan->children, .calls = plan->calls, .book = plan->book };
+	int r = child_init(g, &g->keeper, true, 0, reterr);
+	for (unsigned i = 0; r == 0 && i < g->conf->master.workers; i++) {
+		g->workers = i + 1;
+		r = child_init(g, &g->worker[i], false, i, reterr);
+	}
+	if (r == 0)
+		return g;
+	g->conf = NULL; /* stays the caller's */
+	generation_free(g);
+	return NULL;
+}
+
+void generation_start(struct generation *g)
+{
+	names_reset(g->shm, g->index);
+	g->phase = GENERATION_STARTING;
+	slot_feed(&g->keeper.slot, SLOT_SPAWN);
+	for (unsigned i = 0; i < g->workers && g->phase == GENERATION_STARTING; i++)
+		slot_feed(&g->worker[i].slot, SLOT_SPAWN);
+}
+
+unsigned generation_ready(const struct generation *g)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < g->workers; i++)
+		n += g->worker[i].slot.state == SLOT_SERVING;
+	return n;
+}
+
+static bool workers_gone(const struct generation *g)
+{
+	for (unsigned i = 0; i < g->workers; i++)
+		if (!slot_is_empty(&g->worker[i].slot))
+			return false;
+	return true;
+}
+
+static void starting_moved(struct generation *g, struct child *c, enum slot_state was)
+{
+	if (was == SLOT_STARTING && c->slot.state == SLOT_WAITING) {
+		g->calls->failed(g, c);
+		return;
+	}
+	if (g->keeper.slot.state != SLOT_SERVING || generation_ready(g) < g->workers)
+		return;
+	g->phase = GENERATION_SERVING;
+	g->calls->served(g);
+}
+
+/* The keeper stays for its last worker: names, tokens and /livez are needed until then. */
+static void retiring_moved(struct generation *g)
+{
+	if (!workers_gone(g))
+		return;
+	if (slot_is_empty(&g->keeper.slot)) {
+		g->phase = GENERATION_GONE;
+		g->calls->gone(g);
+	} else if (g->keeper.slot.state == SLOT_SERVING || g->keeper.slot.state == SLOT_WAITING
+	           || g->keeper.slot.state == SLOT_STARTING) {
+		g->keeper.slot.drain_ms = clock_now_ms();
+		slot_feed(&g->keeper.slot, SLOT_DRAIN);
+	}
+}
+
+void generation_moved(struct generation *g, struct child *c, enum slot_state was)
+{
+	if (g->phase == GENERATION_STARTING)
+		starting_moved(g, c, was);
+	else if (g->phase == GENERATION_SERVING && c->slot.keeper && c->slot.state == SLOT_SERVING)
+		child_send(c, MSG_SERVE);
+	else if (g->phase == GENERATION_RETIRING)
+		retiring_moved(g);
+	if (g->phase != GENERATION_GONE)
+		g->calls->moved(g);
+}
+
+void generation_retire(struct generation *g, uint64_t deadline_ms)
+{
+	if (g->phase >= GENERATION_RETIRING)
+		return;
+	g->phase = GENERATION_RETIRING;
+	g->drain_ms = deadline_ms;
+	for (unsigned i = 0; i < g->workers; i++) {
+		g->worker[i].slot.drain_ms = deadline_ms;
+		slot_feed(&g->worker[i].slot, SLOT_DRAIN);
+	}
+	if (g->phase == GENERATION_RETIRING)
+		retiring_moved(g);
+}
+
+void generation_kill(struct generation *g)
+{
+	if (g->phase == GENERATION_GONE)
+		return;
+	g->phase = GENERATION_RETIRING;
+	for (unsigned i = 0; i < g->workers; i++)
+		slot_feed(&g->worker[i].slot, SLOT_KILL);
+	if (g->phase == GENERATION_RETIRING)
+		slot_feed(&g->keeper.slot, SLOT_KILL);
+	if (g->phase == GENERATION_RETIRING)
+		retiring_moved(g);
+}
+
+struct child *generation_child(struct generation *g, pid_t pid)
+{
+	if (g->keeper.slot.pid == pid)
+		return &g->keeper;
+	for (unsigned i = 0; i < g->workers; i++)
+		if (g->worker[i].slot.pid == pid)
+			return &g->worker[i];
+	return NULL;
+}
+
+static void kick_others(struct generation *g, const struct child *dead)
+{
+	for (unsigned i = 0; i < g->workers; i++)
+		if (&g->worker[i] != dead && g->worker[i].slot.state == SLOT_SERVING)
+			child_send(&g->worker[i], MSG_KICK);
+}
+
+void generation_reaped(struct generation *g, struct child *c, int status)
+{
+	child_ended(c, status);
+	if (!c->slot.keeper)
+		kick_others(g, c);
+	slot_feed(&c->slot, SLOT_EXIT);
+}
+
+void generation_check_beats(struct generation *g, uint64_t now_ms)
+{
+	for (unsigned i = 0; i <= g->workers && g->phase != GENERATION_GONE; i++) {
+		struct child *c = i < g->workers ? &g->worker[i] : &g->keeper;
+		uint64_t beat = stats_get(&g->shm->slot[c->slot.shm_slot].beat_ms), stuck = g->conf->master.stuck_timeout;
+		if ((c->slot.state != SLOT_SERVING && c->slot.state != SLOT_DRAINING) || beat + stuck >= now_ms)
+			continue;
+		log_error("%s (pid %d) is stuck: no heartbeat for %llu ms, ending it", child_name(c), (int)c->slot.pid,
+		          (unsigned long long)(now_ms - beat));
+		slot_feed(&c->slot, SLOT_STUCK);
+	}
+}
+
+void generation_free(struct generation *g)
+{
+	if (!g)
+		return;
+	child_done(&g->keeper);
+	for (unsigned i = 0; i < g->workers; i++)
+		child_done(&g->worker[i]);
+	conf_free(g->conf);
+	free(g);
+}

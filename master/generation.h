@@ -1,0 +1,91 @@
+/* A generation: the workers and the keeper of one frozen configuration.  Master.  Generations are independent of each
+ * other, so that a new one can be born beside the old. */
+#ifndef GENERATION_H
+#define GENERATION_H
+
+#include <systemd/sd-event.h>
+
+#include "book.h"
+#include "conf.h"
+#include "heritage.h"
+#include "listeners.h"
+#include "master.h"
+#include "slot.h"
+
+#define GENERATION_WORKERS 128
+
+enum generation_phase {
+	GENERATION_STARTING, /* not all children were READY yet */
+	GENERATION_SERVING,
+	GENERATION_RETIRING, /* drained or killed; the keeper goes last */
+	GENERATION_GONE      /* no process is left */
+};
+
+struct generation;
+
+/* A slot with what supervises it. */
+struct child {
+	struct slot slot;
+	struct generation *generation;
+	int channel_fd; /* to the child; -1 = none */
+	int wake_fd;    /* eventfd of the slot, over all its respawns */
+	sd_event_source *io, *timer;
+};
+
+struct generation_calls {
+	void (*served)(struct generation *g);                       /* all were READY for the first time */
+	void (*failed)(struct generation *g, const struct child *c); /* a child could not start before that */
+	void (*moved)(struct generation *g);                        /* a child changed its state */
+	void (*gone)(struct generation *g);                         /* the last process has ended */
+};
+
+struct generation {
+	uint32_t number; /* from 1 */
+	unsigned index;  /* < SHM_GENERATIONS */
+	enum generation_phase phase;
+	struct conf *conf; /* owned */
+	struct shm *shm;
+	struct book *book;
+	sd_event *event;
+	const struct listeners *listen, *admin; /* of the master; their fds are read at each fork */
+	const struct master_children *children;
+	struct generation_calls *calls;
+	unsigned workers;
+	struct child worker[GENERATION_WORKERS];
+	struct child keeper;
+	uint64_t drain_ms; /* deadline when RETIRING */
+};
+
+/* What a generation is made of; everything is borrowed but conf, which it takes over on success. */
+struct generation_plan {
+	uint32_t number;
+	unsigned index;
+	struct conf *conf;
+	struct shm *shm;
+	struct book *book;
+	sd_event *event;
+	const struct listeners *listen, *admin;
+	const struct master_children *children;
+	struct generation_calls *calls;
+};
+
+/* NULL with reterr: no memory, descriptors or shared slots (those of other generations included). */
+struct generation *generation_new(const struct generation_plan *plan, struct err *reterr);
+/* Forks all children; what happens then comes through the calls. */
+void generation_start(struct generation *g);
+/* Workers finish by the deadline (monotonic), then the keeper goes.  Nothing when it is retiring already. */
+void generation_retire(struct generation *g, uint64_t deadline_ms);
+/* Kills all children. */
+void generation_kill(struct generation *g);
+/* The child with that pid, or NULL. */
+struct child *generation_child(struct generation *g, pid_t pid);
+/* A child was reaped; status as slot.exit_status. */
+void generation_reaped(struct generation *g, struct child *c, int status);
+/* Workers that serve. */
+unsigned generation_ready(const struct generation *g);
+/* Every child that is alive and whose last beat is older than stuck_ms gets SLOT_STUCK. */
+void generation_check_beats(struct generation *g, uint64_t now_ms);
+/* Frees a generation without processes.  NULL is nothing. */
+void generation_free(struct generation *g);
+
+#endif
