@@ -9,3 +9,25 @@ ctl_librrctl_a_SOURCES = \
 	ctl/ctl_page_status.c \
 	ctl/ctl_pages.c ctl/ctl_pages.h \
 	ctl/ctl_table.c ctl/ctl_table.h
+
+bin_PROGRAMS += regctl
+regctl_CPPFLAGS = $(AM_CPPFLAGS) $(CTL_INC)
+regctl_SOURCES = ctl/main.c
+regctl_LDADD = $(CTL_LIBS)
+
+dist_man_MANS += ctl/regctl.1
+EXTRA_DIST += ctl/regctl.bash-completion
+
+# Two names: other software has a regctl too.
+install-exec-hook:
+	cd '$(DESTDIR)$(bindir)' && rm -f regrelayctl && $(LN_S) regctl regrelayctl
+
+install-data-hook:
+	$(MKDIR_P) '$(DESTDIR)$(bashcompdir)'
+	$(INSTALL_DATA) '$(srcdir)/ctl/regctl.bash-completion' '$(DESTDIR)$(bashcompdir)/regctl'
+	cd '$(DESTDIR)$(bashcompdir)' && rm -f regrelayctl && $(LN_S) regctl regrelayctl
+	cd '$(DESTDIR)$(man1dir)' && rm -f regrelayctl.1 && $(LN_S) regctl.1 regrelayctl.1
+
+uninstall-hook:
+	rm -f '$(DESTDIR)$(bindir)/regrelayctl' '$(DESTDIR)$(man1dir)/regrelayctl.1'
+	rm -f '$(DESTDIR)$(bashcompdir)/regctl' '$(DESTDIR)$(bashcompdir)/regrelayctl'
