@@ -66,6 +66,7 @@ static bool put_own(struct buf *b, const struct fetch_request *rq)
 {
 	const struct conf_registry *r = rq->registry;
 	struct strview authority = sv_str(r->authority);
+	struct strview id = has_field(rq, SV("X-Request-Id")) ? SV_NONE : rq->id;
 
 	return http_put_field(b, SV("Host"), authority)
 	       && put_unless_empty(b, SV("X-Forwarded-Host"), r->forwarded_host ? authority : SV_NONE)
@@ -73,7 +74,7 @@ static bool put_own(struct buf *b, const struct fetch_request *rq)
 	       && put_unless_empty(b, LOCATION_ID, location_id(rq))
 	       /* What a tunnel or registry compressed could not be resumed, nor compared with its digest. */
 	       && http_put_field(b, SV("Accept-Encoding"), SV("identity"))
-	       && put_unless_empty(b, SV("X-Request-Id"), has_field(rq, SV("X-Request-Id")) ? SV_NONE : rq->id);
+	       && put_unless_empty(b, SV("X-Request-Id"), id);
 }
 
 bool ask_build(struct buf *b, const struct fetch_request *rq, enum http_method method)

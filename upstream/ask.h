@@ -5,13 +5,14 @@
 #include "buf.h"
 #include "fetch.h"
 
-/* The connectivity proxy takes no longer request line or header line (SAP documents it for the HTTP proxy). */
+/* The connectivity proxy takes no longer request line or header line (SAP documents it for the HTTP
+ * proxy). */
 #define ASK_LINE_MAX 8192
 /* What is built at most; a longer head is refused. */
 #define ASK_HEAD_MAX (60 * 1024)
 
-/* True when every line and the whole fit.  False: *ret_what names what is too long (static text, or points into
- * rq).  Behind no proxy only the whole counts. */
+/* True when every line and the whole fit.  False: *ret_what names what is too long (static text, or points
+ * into rq).  Behind no proxy only the whole counts. */
 bool ask_fits(const struct fetch_request *rq, struct strview *ret_what);
 
 /* Appends the head to b; method is HTTP_GET or HTTP_HEAD and may differ from rq's.  False: no room. */

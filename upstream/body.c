@@ -135,7 +135,8 @@ static size_t peek_chunks(struct chunk chunk, struct strview in, char *dst, size
 	return n;
 }
 
-size_t body_peek(const struct body *b, const struct conn *c, size_t skip, char *dst, size_t cap, bool *ret_whole)
+size_t body_peek(const struct body *b, const struct conn *c, size_t skip, char *dst, size_t cap,
+                 bool *ret_whole)
 {
 	struct strview in = sv_from(buf_view(&c->in), skip);
 

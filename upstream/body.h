@@ -14,8 +14,8 @@ struct body {
 	size_t piece_used;     /* bytes of the buffer done with once the piece is taken */
 	bool ended;            /* the last byte has been taken off the connection */
 	bool exact;            /* ended by its framing, so that the connection can carry another answer */
-	int error;             /* after MOVE_CUT: -errno; 0 = the peer's end; -EBADMSG = why says what is malformed */
-	const char *why;       /* static text */
+	int error;             /* after MOVE_CUT: -errno; 0 = the peer's end; -EBADMSG = malformed */
+	const char *why;       /* after MOVE_CUT: static text or NULL */
 };
 
 void body_init(struct body *b, enum http_framing framing, uint64_t length);
@@ -24,8 +24,9 @@ void body_init(struct body *b, enum http_framing framing, uint64_t length);
 enum move_result body_move(struct body *b, struct conn *c, struct sink *to, size_t max, size_t *ret_moved,
                            int *ret_errno);
 
-/* Copies the first body bytes among those read (from `skip` on) into dst without taking any; the number copied.
- * *ret_whole: that is all of the body.  b is as body_init left it. */
-size_t body_peek(const struct body *b, const struct conn *c, size_t skip, char *dst, size_t cap, bool *ret_whole);
+/* Copies the first body bytes among those read (from `skip` on) into dst without taking any; the number
+ * copied.  *ret_whole: that is all of the body.  b is as body_init left it. */
+size_t body_peek(const struct body *b, const struct conn *c, size_t skip, char *dst, size_t cap,
+                 bool *ret_whole);
 
 #endif

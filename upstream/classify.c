@@ -9,7 +9,8 @@ static const struct text_row {
 	const char *text;
 	struct verdict verdict;
 } rows[] = {
-	{ 400, 400, "was set with a different value compared to the value which was already used for this connection",
+	{ 400, 400,
+	  "was set with a different value compared to the value which was already used for this connection",
 	  { .id = ERROR_CONNECTION_BOUND, .retry = true, .bound = true } },
 	{ 403, 403, "Access denied to system ", { .id = ERROR_MAPPING_MISSING, .bound = true } },
 	{ 403, 403, "Access denied to resource ", { .id = ERROR_PATH_DENIED, .bound = true } },
@@ -17,7 +18,8 @@ static const struct text_row {
 	{ 500, 599, "There is no SAP Cloud Connector", { .id = ERROR_TUNNEL_DOWN, .retry = true } },
 	{ 500, 599, "No tunnels subscribed for tunnelId", { .id = ERROR_TUNNEL_DOWN, .retry = true } },
 	{ 500, 599, "Timed out waiting for tunnel to open", { .id = ERROR_TUNNEL_TIMEOUT, .retry = true } },
-	{ 500, 599, "Unable to open connection to backend system", { .id = ERROR_BACKEND_UNREACHABLE, .retry = true } },
+	{ 500, 599, "Unable to open connection to backend system",
+	  { .id = ERROR_BACKEND_UNREACHABLE, .retry = true } },
 };
 
 /* JSON by its Content-Type, parameters aside. */
@@ -41,7 +43,7 @@ enum classify_need classify_head(const struct http_head *h, enum stats_route rou
 {
 	if (!suspect(h->status, route))
 		return CLASSIFY_PASS;
-	return says_json(h) && h->status != 407 ? CLASSIFY_FIRST : CLASSIFY_BODY;
+	return says_json(h) && h->status != 407 ? CLASSIFY_JSON : CLASSIFY_BODY;
 }
 
 bool classify_is_json(const struct http_head *h, struct strview text)
@@ -56,12 +58,12 @@ bool classify_is_json(const struct http_head *h, struct strview text)
 static struct verdict unknown_text(unsigned status)
 {
 	switch (status) {
-	/* An answer without a known text: nobody but something on the way says these so that a client gains by
-	 * hearing them; a registry's own come as JSON. */
+	/* An answer without a known text: nobody but something on the way says these so that a client gains
+	 * by hearing them; a registry's own come as JSON. */
 	case 502: case 503: case 504: return (struct verdict){ .id = ERROR_UPSTREAM_ERROR, .retry = true };
 	case 404: return (struct verdict){ .id = ERROR_NOT_A_REGISTRY };
-	/* 400, 403, 405, 500 and the like in any other form are passed on: a registry behind a web server says
-	 * them in HTML, and its words are better than ours. */
+	/* 400, 403, 405, 500 and the like in any other form are passed on: a registry behind a web server
+	 * says them in HTML, and its words are better than ours. */
 	default: return (struct verdict){ .id = ERROR_NONE };
 	}
 }
@@ -72,9 +74,11 @@ struct verdict classify_text(const struct http_head *h, enum stats_route route, 
 		return (struct verdict){ .id = ERROR_PROXY_TOKEN };
 	if (!suspect(h->status, route) || classify_is_json(h, text))
 		return (struct verdict){ .id = ERROR_NONE };
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (h->status >= rows[i].low && h->status <= rows[i].high && sv_contains(text, sv_str(rows[i].text)))
-			return rows[i].verdict;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct text_row *r = &rows[i];
+		if (h->status >= r->low && h->status <= r->high && sv_contains(text, sv_str(r->text)))
+			return r->verdict;
+	}
 	return unknown_text(h->status);
 }
 
@@ -99,6 +103,6 @@ void classify_detail(const struct http_head *h, struct strview text, char *dst)
 		reason.n = 32;
 	if (words.n > 48)
 		words.n = 48;
-	(void)snprintf(dst, CLASSIFY_DETAIL, "%u%s" SV_FMT "%s" SV_FMT, h->status, reason.n ? " " : "", SV_ARG(reason),
-	               words.n ? ": " : "", SV_ARG(words));
+	(void)snprintf(dst, CLASSIFY_DETAIL, "%u%s" SV_FMT "%s" SV_FMT, h->status, reason.n ? " " : "",
+	               SV_ARG(reason), words.n ? ": " : "", SV_ARG(words));
 }

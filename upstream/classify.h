@@ -1,5 +1,5 @@
-/* Whose error is it?  The connectivity proxy and the Cloud Connector answer in the registry's place, and their
- * status codes are those a registry uses; only the text of the body tells them apart. */
+/* Whose error is it?  The connectivity proxy and the Cloud Connector answer in the registry's place, and
+ * their status codes are those a registry uses; only the text of the body tells them apart. */
 #ifndef CLASSIFY_H
 #define CLASSIFY_H
 
@@ -11,14 +11,14 @@
 
 enum classify_need {
 	CLASSIFY_PASS,  /* the registry's answer as it is */
-	CLASSIFY_FIRST, /* says it is JSON: one byte of the body tells whether it is */
+	CLASSIFY_JSON,  /* says it is JSON: the registry's when its body does; to a HEAD it is believed */
 	CLASSIFY_BODY   /* suspect: needs the text */
 };
 
 struct verdict {
 	enum error_id id;  /* ERROR_NONE: the registry's answer */
 	bool retry;        /* may be gone a moment later */
-	bool bound;        /* what a connection that belongs to something else is told: on a used one, ask on a fresh one */
+	bool bound;        /* as on a connection bound to something else: if used, ask on a fresh one */
 };
 
 /* What must be known of the body.  For HEAD the text can only be had by asking again with GET. */
@@ -30,7 +30,8 @@ struct verdict classify_text(const struct http_head *h, enum stats_route route, 
 /* True for a body that may be an OCI error: JSON by its type and by its first byte. */
 bool classify_is_json(const struct http_head *h, struct strview text);
 
-/* "503 Service Unavailable: first words" into dst[CLASSIFY_DETAIL]: for errors whose text names the answer. */
+/* "503 Service Unavailable: first words" into dst[CLASSIFY_DETAIL]: for errors whose text names the
+ * answer. */
 void classify_detail(const struct http_head *h, struct strview text, char *dst);
 
 #endif

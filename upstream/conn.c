@@ -2,10 +2,12 @@
 #include "conn.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-/* Received and not read: the tunnel is shared, so what a client may never want must not be fetched far ahead. */
+/* Received and not read: the tunnel is shared, so what a client may never want must not be fetched far
+ * ahead. */
 #define RECEIVE_BYTES (256 * 1024)
 
 #define KEEPALIVE_IDLE_S     30
@@ -60,14 +62,20 @@ static void on_transport(struct transport *t)
 
 static void set_option(int fd, int level, int name, int value)
 {
-	(void)setsockopt(fd, level, name, &value, sizeof(value)); /* an option refused is a slower connection, no error */
+	/* One that is refused makes a slower connection, not an error. */
+	(void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-static void tune(int fd)
+static void tune(int fd, const struct conf_proxy *proxy)
 {
+	uint64_t patience_ms = proxy->connect_timeout < INT_MAX ? proxy->connect_timeout : INT_MAX;
+
 	set_option(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BYTES);
 	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	/* A request that nobody acknowledges went to a host that is gone without a word, as a pooled
+	 * connection's may be: better known soon, while the budget has room for a fresh one. */
+	set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)patience_ms);
 	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
 	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
 	set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
@@ -79,7 +87,7 @@ int conn_connect(struct conn *c, const struct sockaddr *sa, socklen_t len)
 
 	if (fd < 0)
 		return -errno;
-	tune(fd); /* before connect: the window scale is agreed on then */
+	tune(fd, c->key->pool->proxy); /* before connect: the window scale is agreed on then */
 	if (connect(fd, sa, len) < 0 && errno != EINPROGRESS)
 		return -errno;
 	int r = transport_open_plain(&c->transport, c->key->pool->upstream->loop, fd, on_transport);
@@ -127,7 +135,8 @@ ssize_t conn_fill(struct conn *c)
 		return n;
 	buf_filled(&c->in, (size_t)n);
 	stats_add(&u->heritage->stats->upstream_bytes_in, (uint64_t)n);
-	/* A short read has emptied the socket; what comes later makes a new edge.  After a FIN there is none. */
+	/* A short read has emptied the socket; what comes later makes a new edge.  After a FIN there is
+	 * none. */
 	if ((size_t)n < room && !c->transport.peer_closed && !c->transport.failed)
 		c->transport.readable = false;
 	return n;

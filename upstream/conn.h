@@ -26,7 +26,8 @@ struct conn *conn_new(const struct pool_key *key);
 /* Closes it (with RST when reset) and frees it at the end of the turn.  NULL is nothing. */
 void conn_close(struct conn *c, bool reset);
 
-/* Connects a socket to sa and takes it into the loop.  0: connecting (fn is called), -errno: nothing is open. */
+/* Connects a socket to sa and takes it into the loop.  0: connecting (fn is called), -errno: nothing is
+ * open. */
 MUST_CHECK int conn_connect(struct conn *c, const struct sockaddr *sa, socklen_t len);
 /* Gives up the socket of a connect that failed; c can connect again. */
 void conn_disconnect(struct conn *c);

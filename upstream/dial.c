@@ -47,7 +47,8 @@ int dial_lookup(struct dial *d, const struct upstream *u, const struct conf_prox
 }
 
 /* False: a family nobody knows; shared memory is another process' word. */
-static bool to_sockaddr(const struct names_address *a, uint16_t port, struct sockaddr_storage *ret, socklen_t *ret_len)
+static bool to_sockaddr(const struct names_address *a, uint16_t port, struct sockaddr_storage *ret,
+                        socklen_t *ret_len)
 {
 	memset(ret, 0, sizeof(*ret));
 	if (a->family == 4) {

@@ -12,9 +12,10 @@ struct dial {
 	char text[64]; /* after -ENOENT: why the name has no address */
 };
 
-/* Looks the proxy's addresses up, beginning with the one at `turn` (modulo their number).  0; -EAGAIN: the keeper
- * has not resolved the name yet; -ENOENT: it cannot, text says why. */
-MUST_CHECK int dial_lookup(struct dial *d, const struct upstream *u, const struct conf_proxy *proxy, unsigned turn);
+/* Looks the proxy's addresses up, beginning with the one at `turn` (modulo their number).  0; -EAGAIN: the
+ * keeper has not resolved the name yet; -ENOENT: it cannot, text says why. */
+MUST_CHECK int dial_lookup(struct dial *d, const struct upstream *u, const struct conf_proxy *proxy,
+                           unsigned turn);
 
 /* Begins to connect c to the next address.  0: under way; -errno (that of the last one): none is left. */
 MUST_CHECK int dial_next(struct dial *d, struct conn *c);

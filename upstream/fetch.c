@@ -8,8 +8,15 @@
 
 #include "ask.h"
 
-enum deadline { DEADLINE_NONE, DEADLINE_PATIENCE, DEADLINE_BUDGET, DEADLINE_ADDRESS, DEADLINE_TEXT, DEADLINE_PAUSE,
-	        DEADLINE_STALL };
+enum deadline {
+	DEADLINE_NONE,
+	DEADLINE_PATIENCE,
+	DEADLINE_BUDGET,
+	DEADLINE_ADDRESS,
+	DEADLINE_TEXT,
+	DEADLINE_PAUSE,
+	DEADLINE_STALL
+};
 
 static const struct state_row {
 	const char *name;
@@ -24,7 +31,7 @@ static const struct state_row {
 /* How long the text of an error may take once its head is there. */
 #define TEXT_MS 2000
 
-/* --- deadlines ------------------------------------------------------------------------------------------ */
+/* --- deadlines ----------------------------------------------------------------------------------------- */
 
 static void on_budget(struct timer *t)
 {
@@ -51,7 +58,7 @@ static void on_text(struct timer *t)
 
 static void on_pause(struct timer *t)
 {
-	fetch_again(container_of(t, struct fetch, deadline));
+	fetch_queue(container_of(t, struct fetch, deadline));
 }
 
 static void on_stall(struct timer *t)
@@ -67,7 +74,7 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 static void arm(struct fetch *f, enum deadline d)
 {
 	struct loop *l = f->upstream->loop;
-	uint64_t now = loop_now(l), budget = f->budget_at_ms;
+	uint64_t now = loop_now(l), budget = f->budget_at_ms, left;
 
 	switch (d) {
 	case DEADLINE_NONE: loop_timer_stop(&f->deadline); break;
@@ -79,8 +86,8 @@ static void arm(struct fetch *f, enum deadline d)
 		break;
 	case DEADLINE_BUDGET: loop_timer_at(l, &f->deadline, budget, on_budget); break;
 	case DEADLINE_ADDRESS:
-		loop_timer_at(l, &f->deadline, now + dial_share_ms(&f->dial, f->dial_until_ms - sooner(now, f->dial_until_ms)),
-		              on_address);
+		left = f->dial_until_ms - sooner(now, f->dial_until_ms);
+		loop_timer_at(l, &f->deadline, now + dial_share_ms(&f->dial, left), on_address);
 		break;
 	case DEADLINE_TEXT: loop_timer_at(l, &f->deadline, sooner(now + TEXT_MS, budget), on_text); break;
 	case DEADLINE_PAUSE: loop_timer_at(l, &f->deadline, f->again_at_ms, on_pause); break;
@@ -93,14 +100,15 @@ void fetch_set(struct fetch *f, enum fetch_state state)
 	const struct state_row *row = &rows[state];
 
 	if (f->state != state)
-		log_fields(LOG_LEVEL_DEBUG, FIELDS(LF_SV("request_id", f->rq.id), LF_INT("attempt", f->facts.tries)),
+		log_fields(LOG_LEVEL_DEBUG,
+		           FIELDS(LF_SV("request_id", f->rq.id), LF_INT("attempt", f->facts.tries)),
 		           "fetch %s -> %s, waiting for %s", rows[f->state].name, row->name, row->waits_for);
 	f->state = state;
 	f->source.waits_for = row->waits_for;
 	arm(f, row->deadline);
 }
 
-/* --- telling the session ------------------------------------------------------------------------------------ */
+/* --- telling the session ------------------------------------------------------------------------------- */
 
 static void on_notify(struct deferred *d)
 {
@@ -114,7 +122,7 @@ void fetch_tell(struct fetch *f)
 	loop_defer(f->upstream->loop, &f->notify, on_notify);
 }
 
-/* --- ends ---------------------------------------------------------------------------------------------------- */
+/* --- ends ---------------------------------------------------------------------------------------------- */
 
 void fetch_error_set(struct fetch_error *e, enum error_id id, const char *fmt, ...)
 {
@@ -175,8 +183,8 @@ static void render(struct fetch *f, const struct fetch_error *e)
 	url_authority(&f->pool->proxy->address, proxy);
 	(void)sv_cut(&path, '?', &path); /* what follows may be somebody's secret */
 	const struct error_context ctx = {
-		.proxy = sv_str(proxy), .vhost = sv_str(f->key->authority), .location = sv_str(f->key->location_id),
-		.path = path, .detail = sv_str(e->detail),
+		.proxy = sv_str(proxy), .vhost = sv_str(f->key->authority),
+		.location = sv_str(f->key->location_id), .path = path, .detail = sv_str(e->detail),
 	};
 	error_render(e->id, &ctx, f->source.failure.text);
 	f->source.failure.id = e->id;
@@ -213,7 +221,7 @@ void fetch_cut(struct fetch *f, enum error_id id, const char *detail)
 	fetch_set(f, FETCH_CUT);
 }
 
-/* --- life ----------------------------------------------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------------------------------------- */
 
 static void bury(struct grave *g)
 {
@@ -273,7 +281,8 @@ static struct fetch *fetch_new(struct upstream *u, const struct fetch_request *r
 	return f;
 }
 
-struct source *fetch_start(struct upstream *u, const struct fetch_request *rq, source_fn *fn, struct err *reterr)
+struct source *fetch_start(struct upstream *u, const struct fetch_request *rq, source_fn *fn,
+                           struct err *reterr)
 {
 	struct fetch *f = fetch_new(u, rq, fn);
 	struct fetch_error e;

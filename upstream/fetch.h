@@ -1,5 +1,6 @@
-/* One exchange with an upstream: from the queue for a connection to the last byte of the body.  Worker (and the
- * keeper's probes).  The request's views must stay valid until source_free. */
+/* One exchange with an upstream: from the queue for a connection to the last byte of the body.  Worker (and
+ * the keeper's probes).  What the request's views point at must stay until source_free; the array of fields
+ * is copied. */
 #ifndef FETCH_H
 #define FETCH_H
 
@@ -15,15 +16,17 @@ struct fetch_request {
 	enum stats_route route;
 	enum http_method method;        /* HTTP_GET or HTTP_HEAD */
 	struct strview path;            /* path and query as the upstream shall see it; begins with '/' */
-	const struct http_field *field; /* end-to-end fields, filtered and in order: Accept lines, Authorization, Range,
-	                                   ...; never Host, Connection, Proxy-*, SAP-*: those are the fetch's own */
+	/* End-to-end fields, filtered and in order: Accept lines, Authorization, Range, ...; never Host,
+	 * Connection, Proxy-*, SAP-*: those are the fetch's own. */
+	const struct http_field *field;
 	unsigned fields;
-	struct strview id;              /* x-request-id, for logs */
+	struct strview id;              /* for logs; sent as X-Request-Id when field has none */
 	bool urgent;                    /* small object (manifest, tag list): ahead of layers in the queue */
 };
 
 /* Begins an exchange.  fn is never called from within.  NULL: out of memory (errno-like text in reterr). */
-struct source *fetch_start(struct upstream *u, const struct fetch_request *rq, source_fn *fn, struct err *reterr);
+struct source *fetch_start(struct upstream *u, const struct fetch_request *rq, source_fn *fn,
+                           struct err *reterr);
 
 /* For logs and access lines; valid while the source lives. */
 struct fetch_facts {

@@ -1,4 +1,5 @@
-/* A fetch with a connection: the request, the head of the answer, and whose answer it is.  Worker and keeper. */
+/* A fetch with a connection: the request, the head of the answer, and whose answer it is.  Worker and
+ * keeper. */
 #include "fetch_impl.h"
 
 #include <errno.h>
@@ -6,7 +7,7 @@
 
 #include "ask.h"
 
-/* --- the request ------------------------------------------------------------------------------------------ */
+/* --- the request --------------------------------------------------------------------------------------- */
 
 static enum http_method method(const struct fetch *f)
 {
@@ -20,8 +21,11 @@ static void broke(struct fetch *f, int error)
 	struct fetch_error e;
 	char text[64];
 
-	fetch_error_set(&e, ERROR_UPSTREAM_CLOSED, "%s", error == 0 ? f->response.begun ? "closed within the head" : "closed"
-	                : strerror_r(error, text, sizeof(text)));
+	if (error)
+		fetch_error_set(&e, ERROR_UPSTREAM_CLOSED, "%s", strerror_r(error, text, sizeof(text)));
+	else
+		fetch_error_set(&e, ERROR_UPSTREAM_CLOSED, "closed%s",
+		                f->response.begun ? " within the head" : "");
 	fetch_attempt_failed(f, used && !f->response.begun ? RETRY_CAUSE_STALE : RETRY_CAUSE_PASSING, &e);
 }
 
@@ -66,7 +70,7 @@ void fetch_on_ask(struct fetch *f)
 		fetch_on_head(f);
 }
 
-/* --- the head ------------------------------------------------------------------------------------------------ */
+/* --- the head ------------------------------------------------------------------------------------------ */
 
 static void malformed(struct fetch *f, const char *why)
 {
@@ -76,7 +80,8 @@ static void malformed(struct fetch *f, const char *why)
 	fetch_fail(f, &e);
 }
 
-/* A HEAD has no body to read a text from: the same is asked with GET, on the same connection when it allows. */
+/* A HEAD has no body to read a text from: the same is asked with GET, on the same connection when it
+ * allows. */
 static void probe(struct fetch *f)
 {
 	const struct http_head *h = &f->response.head;
@@ -118,7 +123,7 @@ static void on_head_done(struct fetch *f)
 	case CLASSIFY_PASS:
 		accept_head(f);
 		return;
-	case CLASSIFY_FIRST:
+	case CLASSIFY_JSON:
 		if (method(f) == HTTP_HEAD) {
 			accept_head(f);
 			return;
@@ -148,17 +153,17 @@ void fetch_on_head(struct fetch *f)
 	}
 }
 
-/* --- whose answer ---------------------------------------------------------------------------------------------- */
+/* --- whose answer -------------------------------------------------------------------------------------- */
 
 void fetch_on_text(struct fetch *f)
 {
 	const struct http_head *h = &f->response.head;
 	char text[CLASSIFY_TEXT_MAX];
-	bool whole, json = classify_head(h, f->rq.route) == CLASSIFY_FIRST;
+	bool whole;
 
 	for (;;) {
 		size_t n = body_peek(&f->body, f->conn, h->bytes, text, sizeof(text), &whole);
-		if (whole || n == sizeof(text) || (json && n > 0))
+		if (whole || n == sizeof(text) || classify_is_json(h, sv_make(text, n)))
 			break;
 		ssize_t r = conn_fill(f->conn);
 		if (r == -EAGAIN)
@@ -178,7 +183,8 @@ void fetch_judge(struct fetch *f)
 	const struct http_head *h = &f->response.head;
 	char text[CLASSIFY_TEXT_MAX];
 	bool whole;
-	struct strview seen = sv_make(text, body_peek(&f->body, f->conn, h->bytes, text, sizeof(text), &whole));
+	size_t n = body_peek(&f->body, f->conn, h->bytes, text, sizeof(text), &whole);
+	struct strview seen = sv_make(text, n);
 	struct verdict v = classify_text(h, f->rq.route, seen);
 	struct fetch_error e = { .id = v.id };
 

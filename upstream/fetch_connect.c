@@ -87,7 +87,7 @@ void fetch_dial_expired(struct fetch *f)
 	dial_address(f);
 }
 
-static void name_lookup(struct fetch *f)
+void fetch_lookup(struct fetch *f)
 {
 	int r = dial_lookup(&f->dial, f->upstream, f->pool->proxy, f->turn);
 	struct fetch_error e;
@@ -106,11 +106,6 @@ static void name_lookup(struct fetch *f)
 	fetch_fail(f, &e);
 }
 
-void fetch_name_again(struct fetch *f)
-{
-	name_lookup(f);
-}
-
 /* c is ours: pooled, or still to be dialled. */
 static void use_conn(struct fetch *f, struct conn *c)
 {
@@ -124,7 +119,7 @@ static void use_conn(struct fetch *f, struct conn *c)
 		f->facts.connect_ms = 0;
 		fetch_ask(f);
 	} else {
-		name_lookup(f);
+		fetch_lookup(f);
 	}
 }
 

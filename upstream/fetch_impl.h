@@ -40,7 +40,7 @@ struct fetch {
 	struct response response;
 	struct body body;
 	struct retry retry;
-	struct fetch_error last;    /* of the last attempt: better than "no answer" when the budget ends in the next */
+	struct fetch_error last;    /* of the last attempt: tells more than that the next was slow */
 	struct fetch_facts facts;
 	bool probing;               /* a HEAD asked again as GET for the text of its error */
 	uint64_t started_ms, budget_at_ms, patience_at_ms, dialled_ms, dial_until_ms, again_at_ms;
@@ -48,7 +48,7 @@ struct fetch {
 	struct http_field field[];  /* a copy: rq may have been on the caller's stack */
 };
 
-/* --- fetch.c: the object ---------------------------------------------------------------------------------- */
+/* --- fetch.c: the object ------------------------------------------------------------------------------- */
 
 void fetch_set(struct fetch *f, enum fetch_state state);
 /* The session is called after this turn's events. */
@@ -69,16 +69,16 @@ void fetch_duration_text(uint64_t ms, char *dst, size_t cap);
 void fetch_error_set(struct fetch_error *e, enum error_id id, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* --- fetch_connect.c: from the queue to a connection -------------------------------------------------------- */
+/* --- fetch_connect.c: from the queue to a connection --------------------------------------------------- */
 
 void fetch_queue(struct fetch *f);
 void fetch_granted(struct waiter *w, struct conn *c);
-/* The names table changed. */
-void fetch_name_again(struct fetch *f);
+/* The addresses of the proxy: dials, waits for the keeper, or fails. */
+void fetch_lookup(struct fetch *f);
 void fetch_on_dial(struct fetch *f);
 void fetch_dial_expired(struct fetch *f);
 
-/* --- fetch_answer.c: the request and the head of its answer --------------------------------------------------- */
+/* --- fetch_answer.c: the request and the head of its answer -------------------------------------------- */
 
 void fetch_ask(struct fetch *f);
 void fetch_on_ask(struct fetch *f);
@@ -87,15 +87,14 @@ void fetch_on_text(struct fetch *f);
 /* The text will not become longer. */
 void fetch_judge(struct fetch *f);
 
-/* --- fetch_retry.c: attempts that failed ----------------------------------------------------------------------- */
+/* --- fetch_retry.c: attempts that failed --------------------------------------------------------------- */
 
 /* An attempt failed, its connection is closed: tries again or fails. */
 void fetch_attempt_failed(struct fetch *f, enum retry_cause cause, const struct fetch_error *e);
-void fetch_again(struct fetch *f);
 /* The header budget is used up. */
 void fetch_expired(struct fetch *f);
 
-/* --- fetch_body.c ------------------------------------------------------------------------------------------------ */
+/* --- fetch_body.c -------------------------------------------------------------------------------------- */
 
 enum move_result fetch_move(struct source *s, struct sink *to, size_t max, size_t *ret_moved, int *ret_errno);
 void fetch_stalled(struct fetch *f);

@@ -3,11 +3,6 @@
 
 #include <stdio.h>
 
-void fetch_again(struct fetch *f)
-{
-	fetch_queue(f);
-}
-
 void fetch_attempt_failed(struct fetch *f, enum retry_cause cause, const struct fetch_error *e)
 {
 	struct loop *l = f->upstream->loop;
@@ -16,7 +11,8 @@ void fetch_attempt_failed(struct fetch *f, enum retry_cause cause, const struct 
 
 	fetch_drop_conn(f, true);
 	f->last = *e;
-	enum retry_when when = retry_decide(&f->retry, cause, left, (unsigned)upstream_random(f->upstream, 1000), &pause);
+	unsigned jitter = (unsigned)upstream_random(f->upstream, 1000);
+	enum retry_when when = retry_decide(&f->retry, cause, left, jitter, &pause);
 	if (when == RETRY_NOT) {
 		fetch_fail(f, &f->last);
 		return;
@@ -47,7 +43,7 @@ void fetch_expired(struct fetch *f)
 
 	fetch_duration_text(f->pool->proxy->header_budget, budget, sizeof(budget));
 	if (f->state == FETCH_QUEUE)
-		fetch_error_set(&e, ERROR_OVERLOADED, "no connection to the proxy became free within %s", budget);
+		fetch_error_set(&e, ERROR_OVERLOADED, "no connection became free within %s", budget);
 	else if (f->state == FETCH_NAME)
 		fetch_error_set(&e, ERROR_PROXY_NAME, "no answer about the name within %s", budget);
 	else if (e.id == ERROR_NONE) /* otherwise the last attempt knew more than that this one is slow */

@@ -5,11 +5,12 @@
 
 #include "conn.h"
 
-/* Slots are given out from the lowest; so many in a row that never beat mean that no further one was ever used.
- * Looking at them all would also make the kernel give memory to pages nobody wrote. */
+/* Slots are given out from the lowest; so many in a row that never beat mean that no further one was ever
+ * used.  Looking at them all would also make the kernel give memory to pages nobody wrote. */
 #define UNUSED_SLOTS_END 8
 
-void pool_init(struct pool *p, struct upstream *u, const struct conf_proxy *proxy, struct stats_upstream *stats)
+void pool_init(struct pool *p, struct upstream *u, const struct conf_proxy *proxy,
+               struct stats_upstream *stats)
 {
 	*p = (struct pool){ .upstream = u, .proxy = proxy, .stats = stats };
 	list_init(&p->idle);
@@ -25,7 +26,7 @@ void pool_done(struct pool *p)
 	loop_timer_stop(&p->recheck);
 }
 
-/* --- limits ------------------------------------------------------------------------------------------- */
+/* --- limits -------------------------------------------------------------------------------------------- */
 
 /* Connections of the other processes, as their gauges claim. */
 static uint64_t open_elsewhere(const struct pool *p)
@@ -81,7 +82,7 @@ void pool_closed(struct pool *p)
 		kick(p);
 }
 
-/* --- idle connections ------------------------------------------------------------------------------------ */
+/* --- idle connections ---------------------------------------------------------------------------------- */
 
 static void idle_remove(struct pool *p, struct conn *c)
 {
@@ -158,7 +159,7 @@ void pool_close_idle(struct pool *p)
 		;
 }
 
-/* --- the queue ------------------------------------------------------------------------------------------- */
+/* --- the queue ----------------------------------------------------------------------------------------- */
 
 /* 0, -EAGAIN: no room, -ENOMEM. */
 static int take_now(struct pool *p, const struct waiter *w, struct conn **ret)
@@ -196,8 +197,8 @@ static bool serve(struct pool *p, struct waiter *w)
 	return true;
 }
 
-/* In order, urgent ones first.  Strict: one that wants another key than the idle connections have is not passed by
- * those who could use them; an idle one is closed for it. */
+/* In order, urgent ones first.  Strict: one that wants another key than the idle connections have is not
+ * passed by those who could use them; an idle one is closed for it. */
 static void serve_in_order(struct pool *p)
 {
 	while (has_waiters(p)) {
@@ -207,8 +208,8 @@ static void serve_in_order(struct pool *p)
 	}
 }
 
-/* The first who has waited long enough goes ahead of everybody, up to the hard limit.  False: there is none, or no
- * room even so.  One at a time: granted may take others out of the queue. */
+/* The first who has waited long enough goes ahead of everybody, up to the hard limit.  False: there is none,
+ * or no room even so.  One at a time: granted may take others out of the queue. */
 static bool serve_insisting(struct pool *p, struct list *queue)
 {
 	list_for_each(it, queue) {
@@ -239,8 +240,8 @@ static void on_kick(struct deferred *d)
 
 int pool_take(struct pool *p, struct waiter *w, struct conn **ret)
 {
-	/* Not past those who wait already; an urgent one passes only those who are not.  Who comes back because a
-	 * connection failed under it has had its turn of waiting. */
+	/* Not past those who wait already; an urgent one passes only those who are not.  Who comes back
+	 * because a connection failed under it has had its turn of waiting. */
 	bool behind = !w->fresh && (!list_empty(&p->urgent) || (!w->urgent && !list_empty(&p->bulk)));
 	int r = behind ? -EAGAIN : take_now(p, w, ret);
 

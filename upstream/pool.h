@@ -1,6 +1,6 @@
 /* The connections of one process to one proxy: which are idle, who waits for one, and how many there may be.
- * A connection belongs to its key for life: the connectivity proxy binds it to the first virtual host and location
- * id it carries, and answers another one with an error or, worse, with the first one's content. */
+ * A connection belongs to its key for life: the connectivity proxy binds it to the first virtual host and
+ * location id it carries, and answers another one with an error or, worse, with the first one's content. */
 #ifndef POOL_H
 #define POOL_H
 
@@ -12,8 +12,8 @@ struct conn;
 struct upstream;
 struct waiter;
 
-/* Who may share a connection.  Compared by address: upstream_key gives one object for equal keys.  The identity
- * towards the proxy is that of the pool; the client's Authorization is none of it. */
+/* Who may share a connection.  Compared by address: upstream_key gives one object for equal keys.  The
+ * identity towards the proxy is that of the pool; the client's Authorization is none of it. */
 struct pool_key {
 	struct pool *pool;
 	const char *authority;   /* virtual host:port */
@@ -26,12 +26,13 @@ struct pool {
 	struct stats_upstream *stats;
 	struct list idle;         /* struct conn, last used first */
 	struct list urgent, bulk; /* struct waiter, in order of arrival */
-	unsigned open;            /* connections, idle and dialling ones included; the gauge of this process */
+	unsigned open;            /* connections, idle and dialling ones included: the gauge */
 	struct deferred kick;     /* serves the queue outside of whatever made room */
 	struct timer recheck;     /* other processes close connections without telling */
 };
 
-typedef void waiter_fn(struct waiter *w, struct conn *c); /* c is the waiter's now: from the pool, or not dialled yet */
+/* c is the waiter's now: from the pool, or not dialled yet; NULL: no memory. */
+typedef void waiter_fn(struct waiter *w, struct conn *c);
 
 /* A place in the queue, embedded in who waits. */
 struct waiter {
@@ -46,12 +47,13 @@ struct waiter {
 #define POOL_HARD_FACTOR 4   /* hard limit = max_connections x this */
 #define POOL_RECHECK_MS  100
 
-void pool_init(struct pool *p, struct upstream *u, const struct conf_proxy *proxy, struct stats_upstream *stats);
+void pool_init(struct pool *p, struct upstream *u, const struct conf_proxy *proxy,
+               struct stats_upstream *stats);
 /* Closes the idle ones; nobody may wait. */
 void pool_done(struct pool *p);
 
-/* 0: *ret is w's, from the pool or not dialled yet.  -EAGAIN: w is queued; its granted is called later, from the
- * loop, with a connection or, when memory is short, NULL.  -ENOMEM: not queued. */
+/* 0: *ret is w's, from the pool or not dialled yet.  -EAGAIN: w is queued; its granted is called later, from
+ * the loop, with a connection or, when memory is short, NULL.  -ENOMEM: not queued. */
 MUST_CHECK int pool_take(struct pool *p, struct waiter *w, struct conn **ret);
 /* Out of the queue; nothing when it is not in. */
 void pool_leave(struct pool *p, struct waiter *w);

@@ -3,7 +3,8 @@
 
 #include <errno.h>
 
-/* The Cloud Connector's own limit is 8 KiB, other ways have others; what is longer than our buffer is nobody's. */
+/* The Cloud Connector's own limit is 8 KiB, other ways have others; what is longer than our buffer is
+ * nobody's. */
 static const struct gate_limits limits = {
 	.line = UPSTREAM_BUF_SIZE, .head = UPSTREAM_BUF_SIZE, .fields = HTTP_FIELDS_MAX,
 };

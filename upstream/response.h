@@ -9,7 +9,7 @@
 
 struct response {
 	struct wire wire;
-	struct http_head head; /* after RESPONSE_DONE; views into the connection's buffer, where it lies at the front */
+	struct http_head head; /* after RESPONSE_DONE; its views point into the connection's buffer */
 	unsigned interim;
 	bool begun;            /* at least one byte of an answer has come */
 	bool head_request;

@@ -1,5 +1,5 @@
-/* Whether and when to try again before the head: a pull that can succeed a moment later shall succeed, and a client
- * shall not wait long for an error that stays. */
+/* Whether and when to try again before the head: a pull that can succeed a moment later shall succeed, and a
+ * client shall not wait long for an error that stays. */
 #ifndef RETRY_H
 #define RETRY_H
 
@@ -15,7 +15,7 @@
 
 enum retry_cause {
 	RETRY_CAUSE_FINAL, /* stays */
-	RETRY_CAUSE_STALE, /* a pooled connection was dead, or bound to something else: nobody has failed yet */
+	RETRY_CAUSE_STALE, /* a pooled connection was dead or bound to something else */
 	RETRY_CAUSE_PASSING
 };
 

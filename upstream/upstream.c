@@ -1,4 +1,5 @@
-/* All connections of one process towards proxies and registries: what they share, made once.  Worker, keeper. */
+/* All connections of one process towards proxies and registries: what they share, made once.  Worker,
+ * keeper. */
 #include "upstream_impl.h"
 
 #include <assert.h>
@@ -158,7 +159,7 @@ void upstream_names_changed(struct upstream *u)
 	while (!list_empty(&waiting)) {
 		struct fetch *f = list_entry(waiting.next, struct fetch, naming);
 		list_del(&f->naming);
-		fetch_name_again(f);
+		fetch_lookup(f);
 	}
 }
 

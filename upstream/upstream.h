@@ -1,4 +1,5 @@
-/* All connections of one process towards proxies and registries: pools, queues, limits.  Worker and keeper. */
+/* All connections of one process towards proxies and registries: pools, queues, limits.  Worker and
+ * keeper. */
 #ifndef UPSTREAM_H
 #define UPSTREAM_H
 
@@ -10,7 +11,8 @@ struct upstream;
 
 /* NULL with reterr.  conf, shm and stats of h stay borrowed. */
 struct upstream *upstream_new(struct loop *l, const struct heritage *h, struct err *reterr);
-/* Closes everything; all sources must be freed before. */
+/* Closes everything; all sources must be freed before.  Not from within a turn of the loop: it may still hold
+ * events. */
 void upstream_free(struct upstream *u);
 /* The names table changed (the process' wake eventfd): fetches that wait for a name look again. */
 void upstream_names_changed(struct upstream *u);

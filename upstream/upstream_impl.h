@@ -1,4 +1,5 @@
-/* The inside of struct upstream, for this folder only: what pools, connections and fetches of a process share. */
+/* The inside of struct upstream, for this folder only: what pools, connections and fetches of a process
+ * share. */
 #ifndef UPSTREAM_IMPL_H
 #define UPSTREAM_IMPL_H
 
@@ -6,7 +7,7 @@
 #include "pool.h"
 #include "upstream.h"
 
-#define UPSTREAM_BUF_SIZE  (64 * 1024) /* of a connection with an exchange on it; also the longest response head */
+#define UPSTREAM_BUF_SIZE  (64 * 1024) /* of a busy connection; also the longest response head */
 #define UPSTREAM_BUFS_KEPT 16
 
 /* What waits for the end of the turn to be freed: the loop may still hold an event for it. */

@@ -1,4 +1,5 @@
-/* Whose error is it: every text of the connectivity proxy and the Cloud Connector, and what registries say. */
+/* Whose error is it: every text of the connectivity proxy and the Cloud Connector, and what registries
+ * say. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -115,7 +116,7 @@ static void json_is_believed_after_its_first_byte(void **state)
 	struct http_head json = head_of(403, "application/json"), text = head_of(403, "text/plain");
 
 	(void)state;
-	assert_int_equal(classify_head(&json, ROUTE_BLOB), CLASSIFY_FIRST);
+	assert_int_equal(classify_head(&json, ROUTE_BLOB), CLASSIFY_JSON);
 	assert_int_equal(classify_head(&text, ROUTE_BLOB), CLASSIFY_BODY);
 	assert_true(classify_is_json(&json, SV(" \n{")));
 	assert_false(classify_is_json(&json, SV("[")));

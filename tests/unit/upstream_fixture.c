@@ -15,7 +15,7 @@
 
 static struct fixture *current; /* one at a time: watches of the fake find it here */
 
-/* --- the fake ------------------------------------------------------------------------------------------------ */
+/* --- the fake ------------------------------------------------------------------------------------------ */
 
 static void fake_close(struct fixture *f, struct fake_conn *c, bool reset)
 {
@@ -109,7 +109,7 @@ void fake_refuses(struct fixture *f)
 	fd_close(&f->listen_fd);
 }
 
-/* --- the fixture ------------------------------------------------------------------------------------------------ */
+/* --- the fixture --------------------------------------------------------------------------------------- */
 
 static void listen_on_loopback(struct fixture *f)
 {
@@ -156,8 +156,8 @@ struct fixture *fixture_new(void)
 	assert_int_equal(loop_init(&f->loop), 0);
 	f->shm = shm_open_anonymous(&e);
 	assert_non_null(f->shm);
-	f->heritage = (struct heritage){ .conf = &f->conf, .shm = f->shm, .slot = 2, .stats = &f->shm->slot[2],
-		                         .wake_fd = -1, .channel_fd = -1 };
+	f->heritage = (struct heritage){ .conf = &f->conf, .shm = f->shm, .slot = 2,
+		                         .stats = &f->shm->slot[2], .wake_fd = -1, .channel_fd = -1 };
 	fill_conf(f);
 	f->stats = &f->heritage.stats->upstream[f->proxy.index];
 	listen_on_loopback(f);
@@ -198,7 +198,7 @@ void settle(struct fixture *f)
 		assert_int_equal(loop_turn(&f->loop, 20), 0);
 }
 
-/* --- a client ------------------------------------------------------------------------------------------------------ */
+/* --- a client ------------------------------------------------------------------------------------------ */
 
 static ssize_t take(struct sink *s, struct strview bytes)
 {
@@ -261,13 +261,15 @@ static void on_source(struct source *s)
 	}
 }
 
-struct pull *pull_new(struct fixture *f, unsigned registry, enum http_method method, const char *path, bool urgent)
+struct pull *pull_new(struct fixture *f, unsigned registry, enum http_method method, const char *path,
+                      bool urgent)
 {
 	/* on the stack on purpose: the fetch has to copy what it needs later */
 	const struct http_field field[] = { { SV("Accept"), SV("a/b") }, { SV("accept"), SV("c/d") } };
 	const struct fetch_request rq = {
-		.registry = &f->registry[registry], .route = ROUTE_MANIFEST, .method = method, .path = sv_str(path),
-		.field = field, .fields = ARRAY_LEN(field), .id = SV("id-1"), .urgent = urgent,
+		.registry = &f->registry[registry], .route = ROUTE_MANIFEST, .method = method,
+		.path = sv_str(path), .field = field, .fields = ARRAY_LEN(field), .id = SV("id-1"),
+		.urgent = urgent,
 	};
 	struct pull *p = calloc(1, sizeof(*p));
 	struct err e;

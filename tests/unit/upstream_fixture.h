@@ -46,8 +46,8 @@ struct fixture {
 	bool listening;
 };
 
-/* Proxy on a free loopback port, direct addresses, timeouts of seconds.  upstream is made by fixture_begin, after
- * the test has changed what it wants to. */
+/* Proxy on a free loopback port, direct addresses, timeouts of seconds.  upstream is made by fixture_begin,
+ * after the test has changed what it wants to. */
 struct fixture *fixture_new(void);
 void fixture_begin(struct fixture *f);
 void fixture_free(struct fixture *f);
@@ -72,7 +72,7 @@ void fake_refuses(struct fixture *f);
 /* Turns while anything happens: until nothing came for 20 ms. */
 void settle(struct fixture *f);
 
-/* --- a client of fetches ------------------------------------------------------------------------------------- */
+/* --- a client of fetches ------------------------------------------------------------------------------- */
 
 struct pull {
 	struct sink sink;
@@ -88,7 +88,8 @@ struct pull {
 };
 
 /* Begins a pull of path; the pull reads its body by itself as it comes. */
-struct pull *pull_new(struct fixture *f, unsigned registry, enum http_method method, const char *path, bool urgent);
+struct pull *pull_new(struct fixture *f, unsigned registry, enum http_method method, const char *path,
+                      bool urgent);
 /* Room for more: moves on. */
 void pull_read(struct pull *p, size_t room);
 static inline bool pull_over(const struct pull *p)
