@@ -1,5 +1,29 @@
 # Unit tests of upstream; see ../../Makefile.am.
-check_PROGRAMS += tests/unit/test_upstream_retry
+check_PROGRAMS += \
+	tests/unit/test_upstream_ask \
+	tests/unit/test_upstream_classify \
+	tests/unit/test_upstream_fetch \
+	tests/unit/test_upstream_pool \
+	tests/unit/test_upstream_retry
+
+tests_unit_test_upstream_ask_SOURCES = tests/unit/test_upstream_ask.c
+tests_unit_test_upstream_ask_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_upstream_ask_LDADD = $(UPSTREAM_LIBS) $(CMOCKA_LIBS)
+
+tests_unit_test_upstream_classify_SOURCES = tests/unit/test_upstream_classify.c
+tests_unit_test_upstream_classify_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_upstream_classify_LDADD = $(UPSTREAM_LIBS) $(CMOCKA_LIBS)
+
+tests_unit_test_upstream_fetch_SOURCES = tests/unit/test_upstream_fetch.c \
+	tests/unit/upstream_fixture.c tests/unit/upstream_fixture.h
+tests_unit_test_upstream_fetch_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_upstream_fetch_LDADD = $(UPSTREAM_LIBS) $(CMOCKA_LIBS)
+
+tests_unit_test_upstream_pool_SOURCES = tests/unit/test_upstream_pool.c \
+	tests/unit/upstream_fixture.c tests/unit/upstream_fixture.h
+tests_unit_test_upstream_pool_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_upstream_pool_LDADD = $(UPSTREAM_LIBS) $(CMOCKA_LIBS)
+
 tests_unit_test_upstream_retry_SOURCES = tests/unit/test_upstream_retry.c
 tests_unit_test_upstream_retry_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_upstream_retry_LDADD = $(UPSTREAM_LIBS) $(CMOCKA_LIBS)
