@@ -131,7 +131,8 @@ class Stage:
                 {self.image.config, *self.image.layers} <= self.containerd.digests()
             self.containerd.remove(reference)
             return same
-        same = skopeo.pulled_digests(pull.out) == (self.image.manifest_digest, self.image.config, list(self.image.layers))
+        same = skopeo.pulled_digests(pull.out) == (
+            self.image.manifest_digest, self.image.config, list(self.image.layers))
         shutil.rmtree(pull.out)
         return same
 

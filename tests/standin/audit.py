@@ -2,7 +2,8 @@
 
     {"what": "open", "connection": 3, "at": 1.25, "peer": "127.0.0.1:50000"}
     {"what": "request", "request": 7, "connection": 3, "at": 1.26, "raw": "GET ...", "method", "target", "headers"}
-    {"what": "answer", "request": 7, "at": 1.3, "status": 200, "by": "backend", "backend": 3, "bytes": 4096, "end": "complete"}
+    {"what": "answer", "request": 7, "at": 1.3, "status": 200, "by": "backend", "backend": 3, "bytes": 4096,
+     "end": "complete"}
     {"what": "close", "connection": 3, "at": 1.4, "why": "client"}
 
 Heads come raw, credentials included: a file for tests, readable by its owner only.
@@ -48,4 +49,5 @@ class Audit:
 
     def _write(self, what, **values):
         if self._file:
-            self._file.write(json.dumps({"what": what, "at": round(time.monotonic() - self._start, 4), **values}) + "\n")
+            entry = {"what": what, "at": round(time.monotonic() - self._start, 4), **values}
+            self._file.write(json.dumps(entry) + "\n")

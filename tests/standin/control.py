@@ -37,8 +37,9 @@ class Control:
             while (head := await wire.read_head(client.reader)) is not None:
                 status, answer = await self._answer(client, head)
                 body = json.dumps(answer).encode() + b"\n"
-                await client.send(b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
-                    status, b"OK" if status == 200 else b"Error", len(body), body), 5)
+                reason = b"OK" if status == 200 else b"Error"
+                await client.send(b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+                                  b"%b" % (status, reason, len(body), body), 5)
         except (wire.Malformed, wire.Incomplete, link.Stuck, OSError):
             pass
         finally:
@@ -66,7 +67,8 @@ class Control:
         return {("GET", "/v1/state"): self._state, ("POST", "/v1/settings"): self._settings,
                 ("POST", "/v1/faults"): self._fault, ("DELETE", "/v1/faults"): self._no_faults,
                 ("POST", "/v1/tunnel"): self._tunnel, ("POST", "/v1/mapping"): self._mapping,
-                ("POST", "/v1/outage"): self._outage, ("POST", "/v1/cut"): self._cut, ("POST", "/v1/stall"): self._stall}
+                ("POST", "/v1/outage"): self._outage, ("POST", "/v1/cut"): self._cut,
+                ("POST", "/v1/stall"): self._stall}
 
     async def _state(self, _values):
         proxy, audit = self._proxy, self._proxy.audit

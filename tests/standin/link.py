@@ -1,4 +1,4 @@
-"""link: one TCP (or TLS) connection with what asyncio's streams lack: a sign that the peer is gone, an end by choice."""
+"""link: a TCP or TLS connection with what asyncio's streams lack: a sign that the peer is gone, an end by choice."""
 import asyncio
 import contextlib
 import socket

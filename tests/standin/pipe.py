@@ -1,4 +1,4 @@
-"""pipe: the tunnel as one shared pipe: everything queues behind what came before, and comes out half a round trip later.
+"""pipe: the tunnel as one shared pipe: all queues behind what came before, and comes out half a round trip later.
 
 One Pipe is one direction of one physical tunnel connection.  Bandwidth is a reservation of time: what wants to cross
 takes the next free stretch, so concurrent bodies interleave piece by piece, and a stall delays them all.

@@ -4,7 +4,7 @@ import dataclasses
 
 @dataclasses.dataclass
 class Settings:
-    mode: str = "trusted"               # [S] or "untrusted" (Proxy-Authorization), "service-token" (multi-tenant trusted)
+    mode: str = "trusted"               # [S] or "untrusted" (Proxy-Authorization), "service-token" (trusted, shared)
     tokens: list = dataclasses.field(default_factory=list)  # those that are valid; empty: every bearer token is
     subaccount: str = "5f1d0c6e-0000-4000-8000-7a1e5c0de000"  # shows in texts
     other_host: str = "refuse"          # [S] 403 for another virtual host on a bound connection; "serve": its backend

@@ -16,7 +16,8 @@ from settings import Settings
 
 _EXAMPLE = """\
 example:
-  standin.py --listen 127.0.0.1:20003 --map myregistry.kyma:25002=https://127.0.0.1:5000 --ca ca.pem --rtt-ms 40 --mbit 50
+  standin.py --listen 127.0.0.1:20003 --map myregistry.kyma:25002=https://127.0.0.1:5000 --ca ca.pem
+             --rtt-ms 40 --mbit 50
   curl -H 'Host: myregistry.kyma:25002' http://127.0.0.1:20003/v2/
 
 --config takes the same and more as JSON; flags beat it:
@@ -35,10 +36,11 @@ def arguments(argv):
     parser = argparse.ArgumentParser(prog="standin.py", description=__doc__, epilog=_EXAMPLE,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", metavar="FILE", help="configuration as JSON")
-    parser.add_argument("--listen", metavar="HOST:PORT", help="the proxy's address (default 127.0.0.1:20003; port 0: any)")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="the proxy's address (default 127.0.0.1:20003)")
     parser.add_argument("--control", metavar="HOST:PORT", help="the control port (default: none)")
     parser.add_argument("--audit", metavar="FILE", help="where to write what was seen, as JSON lines")
-    parser.add_argument("--map", metavar="VHOST:PORT=URL", action="append", default=[], help="expose a backend (repeatable)")
+    parser.add_argument("--map", metavar="VHOST:PORT=URL", action="append", default=[],
+                        help="expose a backend (repeatable)")
     parser.add_argument("--ca", metavar="FILE", default="", help="what to trust for the backends of --map")
     parser.add_argument("--location", metavar="ID", default="", help="location id of --map, --rtt-ms and --mbit")
     parser.add_argument("--rtt-ms", type=float, metavar="MS", help="round trip through the tunnel")

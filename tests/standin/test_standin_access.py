@@ -32,8 +32,8 @@ def test_host_without_mapping(stage):
     s = stage()
     answer = s.get(host="nobody.kyma:25002")
     assert (answer.status, answer.body) == (
-        403, b"Access denied to system nobody.kyma:25002. In case this was a valid request, ensure to expose the system "
-             b"correctly in your cloud connector.")
+        403, b"Access denied to system nobody.kyma:25002. In case this was a valid request, ensure to expose the "
+             b"system correctly in your cloud connector.")
     assert s.get(host="myregistry.kyma:25003").status == 403, "the port belongs to the mapping"
     assert s.get(host="my_registry.kyma:25002").status == 400
 
@@ -59,8 +59,8 @@ def test_resources(stage, path, allowed):
     else:
         bare = path.partition("?")[0]
         assert (answer.status, answer.body.decode()) == (
-            403, f"Access denied to resource {bare} on system {VHOST}. In case this was a valid request, ensure to expose "
-                 "the resource correctly in your cloud connector.")
+            403, f"Access denied to resource {bare} on system {VHOST}. In case this was a valid request, ensure to "
+                 "expose the resource correctly in your cloud connector.")
 
 
 def test_untrusted_mode_wants_a_token(stage):
@@ -128,6 +128,6 @@ def test_unknown_configuration_is_refused(tmp_path, stage):
     for config in ({"mapping": []}, {"mappings": [{"host": "x"}]}, {"settings": {"line_limits": 1}},
                    {"mappings": [{"host": "a:1", "backend": "https://b:1", "ca": "/none"}]}):
         (tmp_path / "c.json").write_text(json.dumps(config))
-        done = subprocess.run([sys.executable, program, "--config", tmp_path / "c.json"], capture_output=True, text=True,
-                              timeout=20, check=False)
+        done = subprocess.run([sys.executable, program, "--config", tmp_path / "c.json"], capture_output=True,
+                              text=True, timeout=20, check=False)
         assert done.returncode == 2 and done.stderr.startswith("standin: ") and "Traceback" not in done.stderr

@@ -74,7 +74,8 @@ def test_answers_without_body(stage):
     assert s.backend.connections == 1
 
 
-@pytest.mark.parametrize("body", [b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"])
+@pytest.mark.parametrize("body", [b"Content-Length: 5\r\n\r\nhello",
+                                  b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"])
 def test_request_bodies_pass(stage, body):
     s = stage()
     seen = []

@@ -1,4 +1,4 @@
-"""Connections and tunnel: what a socket is bound to, who closes it, locations, delay and bandwidth of the shared pipe."""
+"""Connections and tunnel: what a socket is bound to, who closes it, locations, delay and bandwidth."""
 import concurrent.futures
 import time
 
@@ -61,9 +61,9 @@ def test_socket_is_bound_to_its_location(stage):
         assert c.get("/v2/", host=VHOST).status == 200
         answer = c.get("/v2/", host=VHOST, headers=[(LOCATION, "Berlin")])
         assert (answer.status, answer.body.decode()) == (
-            400, "One of the headers [SAP-Connectivity-ConsumerAccount, SAP-Connectivity-SCC-Location_ID] was set with a "
-                 "different value compared to the value which was already used for this connection. Original tunnel ID: "
-                 f"account:///{SUBACCOUNT}/")
+            400, "One of the headers [SAP-Connectivity-ConsumerAccount, SAP-Connectivity-SCC-Location_ID] was set with "
+                 "a different value compared to the value which was already used for this connection. Original tunnel "
+                 f"ID: account:///{SUBACCOUNT}/")
 
 
 @pytest.mark.parametrize("other_host", ["refuse", "serve"])

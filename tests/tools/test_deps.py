@@ -99,8 +99,8 @@ def test_package_that_conflicts_with_containerd_survives(machine):
     assert done.returncode == 0, done.stderr
     assert "somebodys-docker" in machine.installed() and "skopeo" in machine.installed()
     assert not {"containerd", "runc"} & machine.installed()
-    assert "left out containerd: it cannot be installed without removing another package; the parts of tests and demo " \
-           "that pull with ctr are skipped" in done.stdout
+    assert "left out containerd: it cannot be installed without removing another package; the parts of tests and " \
+           "demo that pull with ctr are skipped" in done.stdout
     installs = [line for line in machine.calls().splitlines() if " install " in line]
     assert installs and all("--no-remove" in line for line in installs)
 

@@ -1,5 +1,7 @@
-"""The scenes, in order.  A scene is a module with TITLE (a line) and play(stage): it starts from a stage where all is
-well and leaves it so; it shows what nginx does and what regrelay does, and uses stage.claim for what the README says."""
+"""The scenes, in order.
+
+A scene is a module with TITLE (a line) and play(stage): it starts from a stage where all is well and leaves it so; it
+shows what nginx does and what regrelay does, and calls claim() for what the README says."""
 from . import errors, pull
 
 SCENES = [pull, errors]

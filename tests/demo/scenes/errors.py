@@ -14,7 +14,7 @@ def play(stage):
     done = stage.pull("skopeo", port)
     claim(done.ok, f"regrelay recovers by itself once the way is open again: {done.words}")
     claim(stage.same_digests("skopeo", done, port), "and gives what was pushed")
-    stage.talk.say(f"All is back: the next pull through regrelay works ({done.seconds:.1f} s); nothing was restarted.", 3)
+    stage.talk.say(f"All is back: the next pull through regrelay works ({done.seconds:.1f} s), without a restart.", 3)
 
 
 def _case(stage, words, error, breaks, mends):

@@ -14,8 +14,7 @@ def play(stage):
             claim(done.ok, f"{client} could not pull through {name}: {done.words}")
             claim(stage.same_digests(client, done, port), f"what {client} got through {name} is not what was pushed")
             connections, requests = (b - a for a, b in zip(before, stage.connections()))
-            talk.say(f"{client}: all digests equal; {requests} requests on {connections} connections through the tunnel",
-                     14)
+            talk.say(f"{client}: all digests equal; {requests} requests on {connections} connections to the proxy", 14)
             if name == "regrelay":
                 claim(connections < requests, "regrelay keeps connections to the proxy")
     if stage.no_containerd:
