@@ -10,12 +10,12 @@
 
 #define ACCEPTS_A_TURN 16     /* then supervision has its turn */
 #define PAUSE_US       200000 /* when there is no descriptor or memory for a client */
-#define PRIORITY       (SD_EVENT_PRIORITY_NORMAL + 10)
 
 struct control {
 	struct control_socket socket;
 	struct control_clients clients;
 	sd_event_source *accept, *resume;
+	bool short_of; /* descriptors or memory: told once, until a client is taken again */
 };
 
 struct control *control_open(const struct conf *conf, struct err *reterr)
@@ -42,7 +42,10 @@ static int pause_accepting(struct control *c, int why)
 	uint64_t now;
 	int r = sd_event_now(c->clients.event, CLOCK_MONOTONIC, &now);
 
-	log_warning("cannot take a control client, trying again soon: %s", strerror_r(why, text, sizeof(text)));
+	if (!c->short_of)
+		log_warning("cannot take a control client, trying again every %d ms: %s", PAUSE_US / 1000,
+		            strerror_r(why, text, sizeof(text)));
+	c->short_of = true;
 	if (r >= 0)
 		r = sd_event_source_set_time(c->resume, now + PAUSE_US);
 	if (r >= 0)
@@ -76,6 +79,7 @@ static int on_accept(sd_event_source *s, int fd, uint32_t events, void *userdata
 		const int r = control_client_open(&c->clients, client);
 		if (r < 0)
 			return pause_accepting(c, -r);
+		c->short_of = false;
 	}
 	return 0;
 }
@@ -91,7 +95,7 @@ int control_start(struct control *c, sd_event *e, struct master *m)
 	if (r >= 0)
 		r = sd_event_source_set_enabled(c->resume, SD_EVENT_OFF);
 	if (r >= 0)
-		r = sd_event_source_set_priority(c->accept, PRIORITY);
+		r = sd_event_source_set_priority(c->accept, CONTROL_PRIORITY);
 	return r < 0 ? r : 0;
 }
 

@@ -1,16 +1,14 @@
 /* The clients of the control socket: one request, one answer each, never blocking.  Master. */
 #include "control_client.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "control_calls.h"
 
-#define START_BYTES  2048 /* a request of regctl or curl fits */
-#define BYTES_MAX    (CONTROL_HEAD_MAX + CONTROL_BODY_MAX)
-#define PRIORITY     (SD_EVENT_PRIORITY_NORMAL + 10) /* behind signals, children and their messages */
+#define START_BYTES 2048 /* a request of regctl or curl fits */
+#define BYTES_MAX   (CONTROL_HEAD_MAX + CONTROL_BODY_MAX)
 
 enum client_state {
 #define S(state, ms, events, waits_for) CLIENT_##state,
@@ -209,9 +207,9 @@ int control_client_open(struct control_clients *set, int fd)
 	if (r >= 0)
 		r = sd_event_add_time(set->event, &c->deadline, CLOCK_MONOTONIC, UINT64_MAX, 0, on_deadline, c);
 	if (r >= 0)
-		r = sd_event_source_set_priority(c->io, PRIORITY);
+		r = sd_event_source_set_priority(c->io, CONTROL_PRIORITY);
 	if (r >= 0)
-		r = sd_event_source_set_priority(c->deadline, PRIORITY);
+		r = sd_event_source_set_priority(c->deadline, CONTROL_PRIORITY);
 	if (r >= 0)
 		r = client_enter(c, CLIENT_READ);
 	if (r < 0)

@@ -8,6 +8,8 @@
 #include "list.h"
 #include "view.h"
 
+#define CONTROL_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 10) /* behind signals, children and their messages */
+
 struct control_clients {
 	struct list all;         /* oldest first */
 	unsigned count;

@@ -109,6 +109,8 @@ static int clear_path(const struct sockaddr_un *at, struct err *reterr)
 		return err_set(reterr, -EEXIST, "control socket %s: something that is no socket is there; it stays",
 		               at->sun_path);
 	r = probe(at);
+	if (r < 0 && r != -EADDRINUSE)
+		return err_sys(reterr, r, "control socket %s: cannot tell whether a daemon listens there", at->sun_path);
 	if (r == 0)
 		r = remove_stale(at->sun_path, &st);
 	if (r == -EADDRINUSE)
