@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -104,6 +105,57 @@ static void near_misses_are_suggested(void **state)
 	assert_null(ctl_options_suggest("a-word-that-is-much-longer-than-any-command"));
 }
 
+/* A file of ctl/ as text; the caller frees it. */
+static char *load(const char *name)
+{
+	const char *top = getenv("top_srcdir");
+	char path[512];
+	char *text = calloc(1, 65536);
+
+	(void)snprintf(path, sizeof(path), "%s/ctl/%s", top ? top : ".", name);
+	FILE *f = fopen(path, "re");
+	assert_non_null(text);
+	if (!f)
+		fail_msg("cannot read %s", path);
+	assert_true(fread(text, 1, 65535, f) > 0);
+	(void)fclose(f);
+	return text;
+}
+
+static void man_page_and_completion_name_the_same_commands(void **state)
+{
+	static const char *const built[] = {
+#define C(name, word, help) word,
+#define P(word)
+#include "ctl_commands.def"
+#undef C
+#undef P
+	};
+	static const char *const planned[] = {
+#define C(name, word, help)
+#define P(word) word,
+#include "ctl_commands.def"
+#undef C
+#undef P
+	};
+	CLEANUP(free_p) char *man = load("regctl.1");
+	CLEANUP(free_p) char *completion = load("regctl.bash-completion");
+	char item[64], list[256] = " commands=\"";
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(built); i++) {
+		(void)snprintf(item, sizeof(item), "\n.It Cm %s", built[i]);
+		assert_non_null(strstr(man, item));
+		(void)snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? " " : "", built[i]);
+	}
+	assert_non_null(strstr(completion, list));
+	assert_int_equal(strstr(completion, list)[strlen(list)], '"');
+	for (size_t i = 0; i < ARRAY_LEN(planned); i++) {
+		(void)snprintf(item, sizeof(item), "\n.It Cm %s", planned[i]);
+		assert_null(strstr(man, item));
+	}
+}
+
 /* Help, usage and complaints would mix with the test's own lines. */
 static int silence(void **state)
 {
@@ -119,6 +171,7 @@ int main(void)
 		cmocka_unit_test(wrong_usage_is_2),
 		cmocka_unit_test(help_and_version_are_0),
 		cmocka_unit_test(near_misses_are_suggested),
+		cmocka_unit_test(man_page_and_completion_name_the_same_commands),
 	};
 
 	return cmocka_run_group_tests(tests, silence, NULL);
