@@ -177,11 +177,11 @@ void fetch_deliver(struct fetch *f)
 
 static void render(struct fetch *f, const struct fetch_error *e)
 {
-	struct strview path = f->rq.path;
+	struct strview rest = f->rq.path, path = SV_NONE;
 	char proxy[URL_AUTHORITY_MAX];
 
 	url_authority(&f->pool->proxy->address, proxy);
-	(void)sv_cut(&path, '?', &path); /* what follows may be somebody's secret */
+	(void)sv_cut(&rest, '?', &path); /* what follows may be somebody's secret */
 	const struct error_context ctx = {
 		.proxy = sv_str(proxy), .vhost = sv_str(f->key->authority),
 		.location = sv_str(f->key->location_id), .path = path, .detail = sv_str(e->detail),

@@ -129,7 +129,7 @@ def test_inherited_listener_is_used_and_a_foreign_one_refused(tmp_path, start_re
     relay = start_relay(proxy=origin.address, start=False)
     listener = socket.create_server(("127.0.0.1", relay.port))
     script = 'exec 3<&%d; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@"' % listener.fileno()
-    argv = ["sh", "-c", script, "sh", REGRELAYD, "-c", relay.config]
+    argv = ["bash", "-c", script, "bash", REGRELAYD, "-c", relay.config]   # dash knows one-digit descriptors only
     child = subprocess.Popen(argv, pass_fds=[listener.fileno()], stderr=subprocess.PIPE, text=True)
     try:
         wait_until(relay.control.exists, 10, "the control socket")
@@ -142,7 +142,7 @@ def test_inherited_listener_is_used_and_a_foreign_one_refused(tmp_path, start_re
         child.stderr.close()
     foreign = socket.create_server(("127.0.0.1", 0))
     script = 'exec 3<&%d; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@"' % foreign.fileno()
-    argv = ["sh", "-c", script, "sh", str(REGRELAYD), "-c", str(relay.config)]
+    argv = ["bash", "-c", script, "bash", str(REGRELAYD), "-c", str(relay.config)]
     done = subprocess.run(argv, pass_fds=[foreign.fileno()], capture_output=True, text=True, timeout=20)
     assert done.returncode == 78 and str(foreign.getsockname()[1]) in done.stderr
     listener.close()
