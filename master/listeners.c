@@ -10,6 +10,8 @@
 
 #include "exitcode.h"
 
+#define ADMIN_BACKLOG 128
+
 /* What systemd passed and nobody has claimed yet. */
 struct inheritance {
 	int fd[HERITAGE_LISTENERS * 2];
@@ -60,7 +62,8 @@ static int inherited_take(struct inheritance *from, const struct conf_address *a
 	return -1;
 }
 
-static int inherited_prepare(int fd, int backlog, struct err *reterr)
+/* The backlog is the socket unit's own. */
+static int inherited_prepare(int fd, struct err *reterr)
 {
 	int flags = fcntl(fd, F_GETFL);
 
@@ -68,7 +71,6 @@ static int inherited_prepare(int fd, int backlog, struct err *reterr)
 		return err_set(reterr, -ENOTSOCK, "inherited descriptor %d is not a listening stream socket", fd);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return err_sys(reterr, -errno, "cannot use inherited descriptor %d", fd);
-	(void)backlog; /* the socket unit's own */
 	return 0;
 }
 
@@ -100,25 +102,31 @@ static int socket_open(const struct conf_address *a, int backlog)
 	return socket_for(a, &any, sizeof(*four), backlog);
 }
 
-static int open_all(const struct conf_addresses *wanted, int backlog, struct inheritance *inherited,
-                    struct listeners *l, struct err *reterr)
+/* First every inherited socket finds its address: one that has none must be told before anything is opened. */
+static int claim_all(const struct conf_addresses *wanted, struct inheritance *inherited, struct listeners *l,
+                     struct err *reterr)
 {
-	for (unsigned i = 0; i < wanted->count && l->count < HERITAGE_LISTENERS; i++) {
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < wanted->count && l->count < HERITAGE_LISTENERS; i++) {
 		const struct conf_address *a = &wanted->items[i];
-		struct listener *item = &l->item[l->count];
 		int fd = inherited_take(inherited, a);
-		*item = (struct listener){ .fd = fd, .inherited = fd >= 0, .address = a };
-		l->count++;
-		if (item->inherited) {
-			int r = inherited_prepare(fd, backlog, reterr);
-			if (r < 0)
-				return r;
+		l->item[l->count++] = (struct listener){ .fd = fd, .inherited = fd >= 0, .address = a };
+		if (fd >= 0)
+			r = inherited_prepare(fd, reterr);
+	}
+	return r;
+}
+
+static int open_rest(struct listeners *l, int backlog, struct err *reterr)
+{
+	for (unsigned i = 0; i < l->count; i++) {
+		if (l->item[i].inherited)
 			continue;
-		}
-		fd = socket_open(a, backlog);
+		int fd = socket_open(l->item[i].address, backlog);
 		if (fd < 0)
-			return err_sys(reterr, fd, "cannot listen on %s", a->text);
-		item->fd = fd;
+			return err_sys(reterr, fd, "cannot listen on %s", l->item[i].address->text);
+		l->item[i].fd = fd;
 	}
 	return 0;
 }
@@ -157,13 +165,17 @@ int listeners_open(const struct conf *c, struct listeners *ret_listen, struct li
 	ret_listen->count = ret_admin->count = 0;
 	*ret_exit = EXITCODE_RESOURCE;
 	if (r == 0)
-		r = open_all(&c->listen.address, (int)c->listen.backlog, &inherited, ret_listen, reterr);
+		r = claim_all(&c->listen.address, &inherited, ret_listen, reterr);
 	if (r == 0)
-		r = open_all(&c->admin.address, 128, &inherited, ret_admin, reterr);
+		r = claim_all(&c->admin.address, &inherited, ret_admin, reterr);
 	if (r == 0 && inherited.count) {
 		*ret_exit = EXITCODE_CONFIG;
 		r = foreign(&inherited, reterr);
 	}
+	if (r == 0)
+		r = open_rest(ret_listen, (int)c->listen.backlog, reterr);
+	if (r == 0)
+		r = open_rest(ret_admin, ADMIN_BACKLOG, reterr);
 	if (r < 0) {
 		listeners_close(ret_listen);
 		listeners_close(ret_admin);

@@ -38,6 +38,8 @@ static bool put_body(struct buf *b, const struct reply *r, const struct error_ro
 
 static bool put_status_line(struct buf *b, const struct reply *r, const struct error_row *row)
 {
+	if (r->as_ok)
+		return buf_put(b, SV("HTTP/1.1 200 OK\r\n"));
 	return buf_printf(b, "HTTP/1.1 %u " SV_FMT "\r\n", reply_status(r),
 	                  SV_ARG(r->text.n ? r->text : sv_str(row->name)));
 }
@@ -68,7 +70,7 @@ static bool put_head(struct buf *b, const struct reply *r, const struct error_ro
 
 unsigned reply_status(const struct reply *r)
 {
-	return error_row(r->id)->status;
+	return r->as_ok ? 200 : error_row(r->id)->status;
 }
 
 bool reply_put(struct buf *b, const struct reply *r)

@@ -13,6 +13,7 @@ struct reply {
 	uint64_t wall_ms;          /* for Date */
 	bool head;                 /* it answers a HEAD: the same head, no body */
 	bool close;                /* the connection ends after it */
+	bool as_ok;                /* 200 all the same, for a ping whose client shows no error (request.h deaf_ping) */
 };
 
 #define REPLY_MAX 4096 /* bytes any reply needs at most */

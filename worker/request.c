@@ -77,6 +77,15 @@ static bool check_line(struct request *rq, const struct http_head *h)
 	return false;
 }
 
+/* skopeo, podman, buildah and CRI-O begin with GET /v2/ and no credentials, and of a failed one they show the bare
+ * number, whatever we say; of the manifest's request after it they show all.  They name themselves by a request field
+ * that no other client sends with it. */
+static bool is_deaf_ping(const struct request *rq, const struct http_head *h)
+{
+	return rq->route.kind == ROUTE_PING && rq->method == HTTP_GET && !http_head_find(h, SV("Authorization"))
+	       && sv_eq(http_head_value(h, SV("Docker-Distribution-Api-Version")), SV("registry/2.0"));
+}
+
 bool request_admit(struct request *rq, const struct conf *c, const struct http_head *h)
 {
 	if (!check_line(rq, h) || !check_method(rq, h) || !check_expect(rq, h))
@@ -86,6 +95,7 @@ bool request_admit(struct request *rq, const struct conf *c, const struct http_h
 		rq->close |= rq->route.ends;
 		return false;
 	}
+	rq->deaf_ping = is_deaf_ping(rq, h);
 	rq->path_bytes = route_path(&rq->route, rq->path);
 	rq->field[0] = (struct http_field){ SV("X-Request-Id"), sv_str(rq->id) };
 	rq->fields = 1 + fields_request(h, rq->field + 1, HTTP_FIELDS_MAX);

@@ -22,6 +22,7 @@ struct request {
 	unsigned fields;
 	char id[REQUEST_ID_MAX + 1];
 	bool close; /* the connection ends after the answer */
+	bool deaf_ping; /* a first contact whose failure the client would not show; request.c */
 
 	unsigned status;     /* of the answer; 0 = none began */
 	enum error_id error; /* of an own answer, or of what broke a body off */

@@ -80,6 +80,7 @@ enum step session_answer_error(struct session *s)
 		.wall_ms = clock_wall_ms(),
 		.head = rq->method == HTTP_HEAD,
 		.close = rq->close,
+		.as_ok = rq->deaf_ping && error_row(rq->error)->status >= 500,
 	};
 	if (!reply_put(&s->out, &r))
 		return session_close(s);

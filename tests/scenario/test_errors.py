@@ -168,6 +168,19 @@ def test_sticky_answer_on_a_used_connection_is_retried_on_a_fresh_one(start_rela
         assert rawhttp.get(relay.port, MANIFEST).status == 200
 
 
+def test_ping_of_a_client_that_shows_no_error_of_it(relay, origin):
+    """skopeo and its kin show of a failed ping only its number; they come to the manifest's request, and show that."""
+    origin.route(".*", cp(*PATH_ERRORS[0][1:3]))
+    field = ("Docker-Distribution-Api-Version", "registry/2.0")
+    answer = rawhttp.get(relay.port, "/v2/", headers=[field])
+    assert answer.status == 200 and answer.header("X-Regrelay-Error") == "mapping-missing"
+    assert "add the mapping" in answer.header("Warning")
+    # With credentials it is a login, which must not seem to work; and nobody else gets such an answer.
+    for headers in ([field, ("Authorization", "Basic eA==")], []):
+        assert_error(rawhttp.get(relay.port, "/v2/", headers=headers), "mapping-missing", vhost=VHOST)
+    assert_error(rawhttp.get(relay.port, MANIFEST, headers=[field]), "mapping-missing", vhost=VHOST)
+
+
 def test_errors_of_the_registry_are_not_touched(relay, origin):
     for status, code in (("404 Not Found", "MANIFEST_UNKNOWN"), ("403 Forbidden", "DENIED"),
                          ("503 Service Unavailable", "UNAVAILABLE"), ("429 Too Many Requests", "TOOMANYREQUESTS"),
