@@ -23,6 +23,8 @@ master_librrmaster_a_SOURCES = \
 	master/user.c master/user.h \
 	master/view.c master/view.h
 
+dist_man_MANS += master/regrelayd.8
+
 sbin_PROGRAMS += regrelayd
 regrelayd_CPPFLAGS = $(AM_CPPFLAGS) $(MASTER_INC) -I$(srcdir)/worker -I$(srcdir)/keeper
 regrelayd_SOURCES = master/main.c
