@@ -12,3 +12,16 @@ conf_librrconf_a_SOURCES = \
 	conf/conf_parse.c \
 	conf/conf_value.c \
 	conf/conf_words.c conf/conf_words.h
+
+dist_man_MANS += conf/regrelay.ini.5
+dist_doc_DATA = conf/regrelay.ini
+
+# A configuration that is there is somebody's: only where there is none does the sample become one.
+install-data-local:
+	$(MKDIR_P) '$(DESTDIR)$(sysconfdir)/regrelay'
+	test -e '$(DESTDIR)$(sysconfdir)/regrelay/regrelay.ini' || \
+		$(INSTALL_DATA) '$(srcdir)/conf/regrelay.ini' '$(DESTDIR)$(sysconfdir)/regrelay/regrelay.ini'
+
+uninstall-local:
+	if cmp -s '$(srcdir)/conf/regrelay.ini' '$(DESTDIR)$(sysconfdir)/regrelay/regrelay.ini'; then \
+		rm -f '$(DESTDIR)$(sysconfdir)/regrelay/regrelay.ini'; fi
