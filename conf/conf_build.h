@@ -37,5 +37,7 @@ MUST_CHECK int build_defaults(enum conf_section s, void *section);
 void conf_parse(struct conf_build *b, struct strview bytes);
 /* What no line alone can tell: references, uniqueness, what is missing.  Completes b->c.  Notes mistakes. */
 void conf_check(struct conf_build *b);
+/* Keys without an effect so far that have another value than their default; of the first `configured` proxies. */
+void conf_refuse_unbuilt(struct conf_build *b, unsigned configured);
 
 #endif

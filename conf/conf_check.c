@@ -272,4 +272,5 @@ void conf_check(struct conf_build *b)
 		check_registry(b, i, configured);
 	choose_default(b);
 	collect_names(b->c);
+	conf_refuse_unbuilt(b, configured);
 }

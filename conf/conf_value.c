@@ -134,27 +134,49 @@ static void list_free(struct conf_list *l)
 	*l = (struct conf_list){ NULL, 0 };
 }
 
+/* Room for one more item of `size` bytes.  0 or -ENOMEM. */
+static int grow(void *items, unsigned count, size_t size)
+{
+	void **mem = items, *more = realloc(*mem, (count + 1) * size);
+
+	if (!more)
+		return -ENOMEM;
+	*mem = more;
+	return 0;
+}
+
+static int list_add(struct conf_list *l, struct strview part, struct err *reterr)
+{
+	if (part.n == 0)
+		return err_set(reterr, -EINVAL, "an empty item in the list");
+	if (l->count == LIST_MAX)
+		return err_set(reterr, -EINVAL, "more than %d items", LIST_MAX);
+	char *copy = strndup(part.p, part.n);
+	if (!copy || grow(&l->items, l->count, sizeof(*l->items)) < 0) {
+		free(copy);
+		return -ENOMEM;
+	}
+	l->items[l->count++] = copy;
+	return 0;
+}
+
+/* The old items come first when the key is given again; on failure they stay as they were. */
 static int parse_list(struct strview text, bool again, struct conf_list *field, struct err *reterr)
 {
+	struct conf_list made = { NULL, 0 };
 	struct strview rest = text, part;
+	int r = 0;
 
-	if (!again)
-		list_free(field);
-	while (rest.n && sv_cut(&rest, ',', &part)) {
-		part = sv_trim(part);
-		if (part.n == 0)
-			return err_set(reterr, -EINVAL, "an empty item in the list");
-		if (field->count == LIST_MAX)
-			return err_set(reterr, -EINVAL, "more than %d items", LIST_MAX);
-		char **more = realloc(field->items, (field->count + 1) * sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		field->items = more;
-		more[field->count] = strndup(part.p, part.n);
-		if (!more[field->count])
-			return -ENOMEM;
-		field->count++;
+	for (unsigned i = 0; again && r == 0 && i < field->count; i++)
+		r = list_add(&made, sv_str(field->items[i]), reterr);
+	while (r == 0 && rest.n && sv_cut(&rest, ',', &part))
+		r = list_add(&made, sv_trim(part), reterr);
+	if (r < 0) {
+		list_free(&made);
+		return r;
 	}
+	list_free(field);
+	*field = made;
 	return 0;
 }
 
@@ -191,28 +213,39 @@ static int parse_address(struct strview text, struct conf_address *ret, struct e
 	return 0;
 }
 
+static int addresses_add(struct conf_addresses *l, const struct conf_address *a, struct err *reterr)
+{
+	for (unsigned i = 0; i < l->count; i++)
+		if (strcmp(l->items[i].text, a->text) == 0)
+			return err_set(reterr, -EINVAL, "'%s' is given twice", a->text);
+	if (l->count == ADDRESSES_MAX)
+		return err_set(reterr, -EINVAL, "more than %d addresses", ADDRESSES_MAX);
+	if (grow(&l->items, l->count, sizeof(*l->items)) < 0)
+		return -ENOMEM;
+	l->items[l->count++] = *a;
+	return 0;
+}
+
 static int parse_addresses(struct strview text, bool again, struct conf_addresses *field, struct err *reterr)
 {
+	struct conf_addresses made = { NULL, 0 };
 	struct strview rest = text, part;
+	struct conf_address a;
+	int r = 0;
 
-	if (!again)
-		field->count = 0;
-	while (rest.n && sv_cut(&rest, ',', &part)) {
-		struct conf_address a;
-		int r = parse_address(sv_trim(part), &a, reterr);
-		if (r < 0)
-			return r;
-		for (unsigned i = 0; i < field->count; i++)
-			if (strcmp(field->items[i].text, a.text) == 0)
-				return err_set(reterr, -EINVAL, "'%s' is given twice", a.text);
-		if (field->count == ADDRESSES_MAX)
-			return err_set(reterr, -EINVAL, "more than %d addresses", ADDRESSES_MAX);
-		struct conf_address *more = realloc(field->items, (field->count + 1) * sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		field->items = more;
-		more[field->count++] = a;
+	for (unsigned i = 0; again && r == 0 && i < field->count; i++)
+		r = addresses_add(&made, &field->items[i], reterr);
+	while (r == 0 && rest.n && sv_cut(&rest, ',', &part)) {
+		r = parse_address(sv_trim(part), &a, reterr);
+		if (r == 0)
+			r = addresses_add(&made, &a, reterr);
 	}
+	if (r < 0) {
+		free(made.items);
+		return r;
+	}
+	free(field->items);
+	*field = made;
 	return 0;
 }
 

@@ -10,6 +10,7 @@ conf_librrconf_a_SOURCES = \
 	conf/conf_format.c \
 	conf/conf_key.c conf/conf_key.h conf/conf_keys.def \
 	conf/conf_parse.c \
+	conf/conf_unbuilt.c \
 	conf/conf_value.c \
 	conf/conf_words.c conf/conf_words.h
 
