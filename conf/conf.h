@@ -152,6 +152,13 @@ void conf_free(struct conf *c);
  * comment and secrets masked. */
 int conf_dump(const struct conf *c, int fd);
 
+/* Tells each key whose value is another in b than in a, and each section that one of them lacks: what is
+ * "[section NAME] key" or "[section NAME]"; needs_restart: a running daemon cannot take it over. */
+struct conf_diff {
+	void (*visit)(struct conf_diff *d, const char *what, bool needs_restart);
+};
+void conf_compare(const struct conf *a, const struct conf *b, struct conf_diff *d);
+
 /* The port clients use, for texts: public_port, else that of the first listen address. */
 unsigned conf_public_port(const struct conf *c);
 

@@ -3,14 +3,11 @@
 
 #include <string.h>
 
-#define BUILT true
-#define LATER false
-
 const struct conf_key conf_keys[CONF_KEYS] = {
 #define K(sec, key, field, kd, fall, lo, hi, done)                                                             \
 	[CONF_KEY_##sec##_##key] = { .section = CONF_SECTION_##sec, .name = #key, .kind = KIND_##kd,           \
 	                             .offset = offsetof(struct conf_##sec, field), .fallback = fall, .min = lo, \
-	                             .max = hi, .built = done },
+	                             .max = hi, .when = CONF_WHEN_##done },
 #include "conf_keys.def"
 #undef K
 };

@@ -27,6 +27,8 @@ enum conf_kind {
 	KIND_SANDBOX, KIND_LEVEL, KIND_FORMAT, KIND_PROTOCOL, KIND_FORM, KIND_AUTH, KIND_SCHEME, KIND_PROTO
 };
 
+enum conf_when { CONF_WHEN_BUILT, CONF_WHEN_START, CONF_WHEN_LATER };
+
 struct conf_key {
 	enum conf_section section;
 	const char *name;
@@ -34,7 +36,7 @@ struct conf_key {
 	size_t offset; /* of the field in the section's struct */
 	const char *fallback;
 	uint64_t min, max;
-	bool built;
+	enum conf_when when;
 };
 
 enum conf_key_index {

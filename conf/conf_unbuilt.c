@@ -34,7 +34,7 @@ static void refuse_unbuilt(struct conf_build *b, enum conf_section s, unsigned i
 
 	for (size_t k = 0; k < CONF_KEYS; k++) {
 		const struct conf_key *key = &conf_keys[k];
-		if (key->section != s || key->built || !line[k] || has_mistake(b, line[k])
+		if (key->section != s || key->when != CONF_WHEN_LATER || !line[k] || has_mistake(b, line[k])
 		    || has_default_value(key, conf_field(key, conf_instance(b->c, s, i))))
 			continue;
 		build_mistake(b, line[k], "%s is not built yet: only its default (%s) is accepted", key->name,

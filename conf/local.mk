@@ -6,6 +6,7 @@ conf_librrconf_a_SOURCES = \
 	conf/conf_build.h \
 	conf/conf_check.c \
 	conf/conf_cpus.c \
+	conf/conf_diff.c \
 	conf/conf_dump.c \
 	conf/conf_format.c \
 	conf/conf_key.c conf/conf_key.h conf/conf_keys.def \

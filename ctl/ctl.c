@@ -22,7 +22,18 @@ static const enum control_call calls[CTL_COMMANDS] = {
 	[CTL_WORKERS] = CONTROL_WORKERS,
 	[CTL_VERSION] = CONTROL_VERSION,
 	[CTL_STOP] = CONTROL_STOP,
+	[CTL_CONFIG] = CONTROL_CONFIG,
+	[CTL_RELOAD] = CONTROL_RELOAD,
+	[CTL_DRAIN] = CONTROL_DRAIN,
+	[CTL_UNDRAIN] = CONTROL_UNDRAIN,
+	[CTL_LOG_LEVEL] = CONTROL_LOG_LEVEL,
 };
+
+/* The daemon answers when it is done, and bounds that itself. */
+static bool takes_its_time(const struct ctl_options *o)
+{
+	return o->command == CTL_RELOAD || o->command == CTL_UNDRAIN || (o->command == CTL_DRAIN && o->wait);
+}
 
 static int complain(const struct err *e)
 {
@@ -30,15 +41,25 @@ static int complain(const struct err *e)
 	return ctl_exit_status(e->code);
 }
 
-/* The daemon said no. */
-static int refused(const struct ctl_reply *reply)
+/* The daemon said no: every line it gives, and the exit status it names. */
+static int refused(const struct ctl_options *o, const struct ctl_reply *reply)
 {
-	json_t *root = json_loadb(reply->body, reply->n, 0, NULL);
+	json_t *root = json_loadb(reply->body, reply->n, 0, NULL), *lines = json_object_get(root, "errors"), *line;
+	const json_t *exit = json_object_get(root, "exit");
+	const int status = json_is_integer(exit) ? (int)json_integer_value(exit) : EXITCODE_FAILED;
 	const char *why = ctl_json_text(root, "error");
+	size_t i;
 
-	fprintf(stderr, "regctl: the daemon refused (%u): %s\n", reply->status, why[0] ? why : "it does not say why");
+	if (o->json)
+		fputs(reply->body, stdout);
+	json_array_foreach(lines, i, line)
+		fprintf(stderr, "%s\n", json_is_string(line) ? json_string_value(line) : "?");
+	if (json_array_size(lines) == 0)
+		fprintf(stderr, "regctl: the daemon refused (%u): %s\n", reply->status, why[0] ? why : "it does not say why");
+	else
+		fputs("regctl: the configuration was refused; the daemon goes on as before\n", stderr);
 	json_decref(root);
-	return EXITCODE_FAILED;
+	return status > 0 && status < 256 ? status : EXITCODE_FAILED;
 }
 
 static void print_page(const struct ctl_options *o, const json_t *root)
@@ -58,6 +79,21 @@ static void print_page(const struct ctl_options *o, const json_t *root)
 		break;
 	case CTL_STOP:
 		puts("stopped");
+		break;
+	case CTL_CONFIG:
+		fputs(ctl_json_text(root, "text"), stdout);
+		break;
+	case CTL_RELOAD:
+		ctl_page_reload(root, o->dry_run, stdout);
+		break;
+	case CTL_DRAIN:
+		puts(o->wait ? "drained" : "draining");
+		break;
+	case CTL_UNDRAIN:
+		puts("serving");
+		break;
+	case CTL_LOG_LEVEL:
+		puts(ctl_json_text(root, o->argument ? "level" : "log_level"));
 		break;
 	default:
 		assert(!"a command without a page");
@@ -96,19 +132,49 @@ static int wait_stopped(int fd, uint64_t deadline_ms)
 	return r;
 }
 
+/* The body of the request into text[cap]. */
+static struct strview request_body(const struct ctl_options *o, char *text, size_t cap)
+{
+	switch (o->command) {
+	case CTL_STOP: return o->now ? SV("{\"now\":true}") : SV_NONE;
+	case CTL_RELOAD: return o->dry_run ? SV("{\"dry_run\":true}") : SV_NONE;
+	case CTL_DRAIN: return o->wait ? SV("{\"wait\":true}") : SV_NONE;
+	case CTL_LOG_LEVEL:
+		if (!o->argument)
+			return SV_NONE;
+		(void)snprintf(text, cap, "{\"level\":\"%.*s\"}", (int)strspn(o->argument, "abcdefghijklmnopqrstuvwxyz"),
+		               o->argument);
+		return sv_str(text);
+	default: return SV_NONE;
+	}
+}
+
+/* log-level without a level only asks. */
+static enum control_call call_of(const struct ctl_options *o)
+{
+	return o->command == CTL_LOG_LEVEL && !o->argument ? CONTROL_STATUS : calls[o->command];
+}
+
+static uint64_t deadline_of(const struct ctl_options *o)
+{
+	if (!o->timeout_ms && takes_its_time(o))
+		return CTL_NO_DEADLINE;
+	return clock_now_ms() + (o->timeout_ms ? o->timeout_ms : ANSWER_MS);
+}
+
 static int run(const struct ctl_options *o)
 {
-	const uint64_t begun = clock_now_ms();
-	const uint64_t deadline = begun + (o->timeout_ms ? o->timeout_ms : ANSWER_MS);
-	struct strview body = o->now ? SV("{\"now\":true}") : SV_NONE;
+	const uint64_t deadline = deadline_of(o);
+	char text[128];
+	struct strview body = request_body(o, text, sizeof(text));
 	struct ctl_reply reply = { .fd = -1 };
 	struct err e = { 0 };
-	int r = ctl_ask(o->socket, calls[o->command], body, deadline, &reply, &e);
+	int r = ctl_ask(o->socket, call_of(o), body, deadline, &reply, &e);
 
 	if (r < 0)
 		return complain(&e);
 	if (reply.status != 200) {
-		r = refused(&reply);
+		r = refused(o, &reply);
 	} else {
 		if (o->command == CTL_STOP)
 			r = ctl_exit_status(wait_stopped(reply.fd, o->timeout_ms ? deadline : CTL_NO_DEADLINE));

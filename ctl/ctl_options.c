@@ -85,14 +85,17 @@ static void print_help(void)
 		printf("  %-14s%s\n", commands[i].word, commands[i].help);
 	fputs("\nOptions:\n"
 	      "  -s SOCKET     the daemon's socket (" CONTROL_SOCKET_DEFAULT ")\n"
-	      "  -t TIMEOUT    give up after so long, such as 500ms or 2min (10s; stop: no limit)\n"
+	      "  -t TIMEOUT    give up after so long, such as 500ms or 2min (10s; stop,\n"
+	      "                reload and drain --wait: no limit)\n"
 	      "  --json        print the daemon's own answer\n"
 	      "  --all         stats: also what is 0\n"
 	      "  --now         stop: cut running pulls\n"
+	      "  --dry-run     reload: only say what would change\n"
+	      "  --wait        drain: until all pulls have ended\n"
 	      "  -h, --help    print this\n"
 	      "  -V, --version print the version\n"
 	      "\nExit status: 0 done, 1 refused or failed, 2 wrong usage, 4 no permission on the socket,\n"
-	      "7 no daemon there, 75 no answer in time.\n"
+	      "7 no daemon there, 75 no answer in time, 78 configuration refused.\n"
 	      "\nExamples:\n"
 	      "  regctl status\n"
 	      "  regctl --json stats | jq .\n"
@@ -128,12 +131,15 @@ static bool find_command(const char *word, enum ctl_command *ret, int *ret_statu
 	return usage_error(ret_status);
 }
 
-enum { OPT_JSON = 256, OPT_ALL, OPT_NOW };
+enum { OPT_JSON = 256, OPT_ALL, OPT_NOW, OPT_DRY_RUN, OPT_WAIT };
 
 static const struct option options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "all", no_argument, NULL, OPT_ALL },
 	{ "now", no_argument, NULL, OPT_NOW },
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	{ "wait", no_argument, NULL, OPT_WAIT },
+	{ "timeout", required_argument, NULL, 't' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -157,6 +163,10 @@ static bool take_option(int c, struct ctl_options *o, int *ret_status)
 		return o->all = true;
 	case OPT_NOW:
 		return o->now = true;
+	case OPT_DRY_RUN:
+		return o->dry_run = true;
+	case OPT_WAIT:
+		return o->wait = true;
 	case 'h':
 		print_help();
 		*ret_status = EXITCODE_OK;
@@ -177,6 +187,10 @@ static bool fits_command(const struct ctl_options *o)
 		fputs("regctl: --now belongs to stop\n", stderr);
 	else if (o->all && o->command != CTL_STATS)
 		fputs("regctl: --all belongs to stats\n", stderr);
+	else if (o->dry_run && o->command != CTL_RELOAD)
+		fputs("regctl: --dry-run belongs to reload\n", stderr);
+	else if (o->wait && o->command != CTL_DRAIN)
+		fputs("regctl: --wait belongs to drain\n", stderr);
 	else
 		return true;
 	return false;
@@ -197,8 +211,10 @@ bool ctl_options_parse(int argc, char **argv, struct ctl_options *ret, int *ret_
 	}
 	if (!find_command(argv[optind], &o.command, ret_status))
 		return false;
-	if (optind + 1 < argc) {
-		fprintf(stderr, "regctl: %s takes no '%s'\n", argv[optind], argv[optind + 1]);
+	const int most = o.command == CTL_LOG_LEVEL ? 2 : 1;
+	o.argument = most == 2 && optind + 1 < argc ? argv[optind + 1] : NULL;
+	if (optind + most < argc) {
+		fprintf(stderr, "regctl: %s takes no '%s'\n", argv[optind], argv[optind + most]);
 		return usage_error(ret_status);
 	}
 	if (!fits_command(&o))

@@ -18,7 +18,8 @@ struct ctl_options {
 	enum ctl_command command;
 	const char *socket;
 	uint64_t timeout_ms;     /* 0 = not given */
-	bool json, now, all;
+	const char *argument;    /* of log-level; NULL = none */
+	bool json, now, all, dry_run, wait;
 };
 
 /* True: *ret says what to do.  False: all is said (help, version on stdout; what is wrong on stderr), and

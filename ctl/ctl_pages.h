@@ -11,5 +11,7 @@ void ctl_page_workers(const json_t *workers, FILE *out);
 /* One "name value" a line; without all only those that are not 0. */
 void ctl_page_stats(const json_t *stats, bool all, FILE *out);
 void ctl_page_version(const json_t *version, FILE *out);
+/* What a reload changed, or with dry_run would change. */
+void ctl_page_reload(const json_t *root, bool dry_run, FILE *out);
 
 #endif

@@ -43,6 +43,9 @@ struct shm {
 	_Atomic uint64_t workers_ready;
 	_Atomic uint64_t worker_exits[3];    /* by enum worker_exit; written by the master */
 	_Atomic uint64_t started_wall_ms;
+	_Atomic uint64_t reloads_ok, reloads_failed;
+	_Atomic uint64_t reload_failing;   /* 1 = the last one was refused */
+	_Atomic uint64_t reloaded_wall_ms; /* of the last good one; 0 = none since the start */
 	_Atomic uint32_t slots_used;         /* slots below it have had an owner (0 = not known); written by the master */
 	struct stats_slot slot[SHM_SLOTS];
 	struct names_entry names[SHM_GENERATIONS][SHM_NAMES];

@@ -250,6 +250,19 @@ static void emit_upstreams(struct walk *w)
 				            label(name, sizeof(name), w->src->upstream[i]));
 }
 
+static void emit_reloads(struct walk *w)
+{
+	static const char reloads[] = "Reloads of the configuration";
+	const struct shm *s = w->src->shm;
+
+	counter(w, "regrelay_config_reloads_total{result=\"ok\"}", reloads, stats_get(&s->reloads_ok));
+	counter(w, "regrelay_config_reloads_total{result=\"failed\"}", reloads, stats_get(&s->reloads_failed));
+	gauge(w, "regrelay_config_last_reload_successful",
+	      "0 while the configuration on disk was refused by the last reload", stats_get(&s->reload_failing) == 0);
+	emit(w, SERIES_GAUGE, "When the last good reload was; 0 = none since the start",
+	     (double)stats_get(&s->reloaded_wall_ms) / 1000, "regrelay_config_last_reload_success_timestamp_seconds");
+}
+
 static void emit_daemon(struct walk *w)
 {
 	static const char workers[] = "Workers of the serving generation", exits[] = "Workers that ended";
@@ -290,6 +303,7 @@ int series_each(const struct series_source *src, struct series_visitor *v)
 	for (unsigned i = 0; i < slots_of(src->shm); i++)
 		add_slot(&w, &src->shm->slot[i]);
 	emit_daemon(&w);
+	emit_reloads(&w);
 	emit_requests(&w);
 	emit_upstreams(&w);
 	emit_rows(&w);

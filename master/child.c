@@ -102,7 +102,7 @@ static int on_channel(sd_event_source *s, int fd, uint32_t events, void *user)
 static void copy_listeners(const struct listeners *from, int *to, unsigned *count)
 {
 	*count = 0;
-	for (unsigned i = 0; i < from->count; i++)
+	for (unsigned i = 0; i < from->count && *count < HERITAGE_LISTENERS; i++)
 		if (from->item[i].fd >= 0)
 			to[(*count)++] = from->item[i].fd;
 }
@@ -116,11 +116,11 @@ static void fill_heritage(const struct child *c, int channel_fd, struct heritage
 		                .number = c->slot.number, .generation = g->number, .gen_index = g->index,
 		                .master_pid = getpid() };
 	if (c->slot.keeper) {
-		copy_listeners(g->admin, h->admin_fd, &h->admins);
+		copy_listeners(&g->admin, h->admin_fd, &h->admins);
 		for (unsigned i = 0; i < g->workers; i++)
 			h->wake_others[h->wakes++] = g->worker[i].wake_fd;
 	} else {
-		copy_listeners(g->listen, h->listen_fd, &h->listeners);
+		copy_listeners(&g->listen, h->listen_fd, &h->listeners);
 		h->wake_others[h->wakes++] = g->keeper.wake_fd;
 	}
 }

@@ -7,8 +7,13 @@
 #include "control_http.h"
 #include "view.h"
 
-/* Does the call and makes its answer; body is the request's.  0 or -ENOMEM. */
-MUST_CHECK int control_calls_run(struct master *m, enum control_call call, struct strview body,
-                                 const struct ucred *peer, struct control_answer *a);
+#define CONTROL_LATER 1
+
+/* Does the call and makes its answer; body is the request's.  0; -ENOMEM; CONTROL_LATER: w was handed to the master, and
+ * the answer is made by control_calls_answer when it is called, which may have happened already. */
+MUST_CHECK int control_calls_run(struct master *m, enum control_call call, struct strview body, const struct ucred *peer,
+                                 struct view_waiter *w, struct control_answer *a);
+/* Makes the answer of a call that took its time.  0 or -ENOMEM. */
+MUST_CHECK int control_calls_answer(const struct view_answer *done, struct control_answer *a);
 
 #endif

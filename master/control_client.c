@@ -39,6 +39,7 @@ struct client {
 	struct control_request request;
 	struct control_answer answer;
 	size_t sent;             /* of the answer */
+	struct view_waiter waiter; /* in a list of the master's while WAIT */
 };
 
 static void client_close(struct client *c)
@@ -47,6 +48,7 @@ static void client_close(struct client *c)
 	sd_event_source_disable_unref(TAKE(c->deadline));
 	fd_close(&c->fd);
 	list_del(&c->node);
+	list_del(&c->waiter.node);
 	c->set->count--;
 	control_answer_done(&c->answer);
 	free(c->bytes);
@@ -94,8 +96,21 @@ static int run_call(struct client *c)
 
 	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
 		return -errno;
-	return control_calls_run(c->set->master, c->request.call,
-	                         sv_make(c->bytes + c->request.head, c->request.body), &peer, &c->answer);
+	return control_calls_run(c->set->master, c->request.call, sv_make(c->bytes + c->request.head, c->request.body),
+	                         &peer, &c->waiter, &c->answer);
+}
+
+/* What was asked is done, at once or after a while. */
+static void on_answer(struct view_waiter *w, const struct view_answer *a)
+{
+	struct client *c = container_of(w, struct client, waiter);
+	int r = control_calls_answer(a, &c->answer);
+
+	list_del(&w->node);
+	if (c->state != CLIENT_WAIT) /* at once: client_judge goes on */
+		return;
+	if (r < 0 || client_enter(c, CLIENT_WRITE) < 0)
+		client_close(c);
 }
 
 /* 0 = goes on; negative = the client is at its end. */
@@ -114,7 +129,9 @@ static int client_judge(struct client *c)
 		r = control_answer_error(&c->answer, no.status, no.allow, no.why);
 		break;
 	}
-	return r < 0 ? r : client_enter(c, CLIENT_WRITE);
+	if (r < 0)
+		return r;
+	return client_enter(c, r == CONTROL_LATER && !c->answer.bytes ? CLIENT_WAIT : CLIENT_WRITE);
 }
 
 static int client_read(struct client *c)
@@ -162,6 +179,7 @@ static int on_io(sd_event_source *s, int fd, uint32_t events, void *userdata)
 {
 	static int (*const step[CLIENT_STATES])(struct client *c) = {
 		[CLIENT_READ] = client_read,
+		[CLIENT_WAIT] = client_watch,
 		[CLIENT_WRITE] = client_write,
 		[CLIENT_LINGER] = client_watch,
 		[CLIENT_HOLD] = client_watch,
@@ -201,6 +219,8 @@ int control_client_open(struct control_clients *set, int fd)
 	c->set = set;
 	c->fd = fd;
 	control_request_init(&c->request);
+	list_init(&c->waiter.node);
+	c->waiter.answer = on_answer;
 	list_append(&set->all, &c->node);
 	set->count++;
 	int r = sd_event_add_io(set->event, &c->io, fd, EPOLLIN, on_io, c);

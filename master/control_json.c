@@ -1,6 +1,9 @@
 /* The documents of the control API, as JSON, made from what view.h shows.  Master. */
 #include "control_json.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "config.h"
 #include "errors.h"
 #include "stats_series.h"
@@ -121,8 +124,8 @@ json_t *control_json_status(const struct master *m)
 {
 	const struct conf *c = view_conf(m);
 
-	return json_pack("{s:s, s:I, s:I, s:I, s:s, s:f, s:{s:o, s:s}, s:o, s:I, s:o, s:o, s:o, s:o}",
-	                 "version", PACKAGE_VERSION, "pid", (json_int_t)getpid(),
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:f, s:{s:o, s:s}, s:o, s:I, s:o, s:o, s:o, s:o}",
+	                 "log_level", log_level_name(view_log_level(m)), "version", PACKAGE_VERSION, "pid", (json_int_t)getpid(),
 	                 "keeper_pid", (json_int_t)view_keeper(m), "generation", (json_int_t)view_generation(m),
 	                 "state", view_state(m), "uptime_s", seconds(view_uptime_ms(m)),
 	                 "config", "path", text(c->path), "hash", c->hash, "last_reload", last_reload(m),
@@ -178,4 +181,45 @@ json_t *control_json_stats(const struct master *m)
 		walk.object = NULL;
 	}
 	return walk.object;
+}
+
+/* --- configuration and what was done to it ------------------------------------------------------------------------ */
+
+/* All of an anonymous file as JSON text. */
+static json_t *file_text(int fd)
+{
+	const off_t size = lseek(fd, 0, SEEK_END);
+	CLEANUP(free_p) char *bytes = size < 0 ? NULL : malloc((size_t)size + 1);
+	ssize_t n = bytes ? pread(fd, bytes, (size_t)size, 0) : -1;
+
+	if (n < 0)
+		return NULL;
+	bytes[n] = '\0';
+	return text(bytes);
+}
+
+json_t *control_json_config(const struct master *m)
+{
+	const struct conf *c = view_conf(m);
+	CLEANUP(close_p) int fd = memfd_create("config", MFD_CLOEXEC);
+
+	if (fd < 0 || conf_dump(c, fd) < 0)
+		return NULL;
+	return json_pack("{s:o, s:s, s:o}", "path", text(c->path), "hash", c->hash, "text", file_text(fd));
+}
+
+static json_t *lines(const struct conf_errors *from)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < from->count; i++)
+		append(&list, text(from->line[i]));
+	return list;
+}
+
+json_t *control_json_done(const struct view_answer *a)
+{
+	return json_pack("{s:s, s:i, s:I, s:o, s:o, s:o}", "result", a->exit == 0 ? "ok" : "refused", "exit", a->exit,
+	                 "generation", (json_int_t)a->generation, "error", a->error[0] ? text(a->error) : json_null(),
+	                 "errors", lines(a->errors), "changed", lines(a->changed));
 }

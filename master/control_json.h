@@ -11,5 +11,9 @@ json_t *control_json_status(const struct master *m);
 json_t *control_json_stats(const struct master *m);
 json_t *control_json_workers(const struct master *m);
 json_t *control_json_version(void);
+/* The effective configuration as text, as `regrelayd -T` prints it. */
+json_t *control_json_config(const struct master *m);
+/* How a reload, drain or undrain ended. */
+json_t *control_json_done(const struct view_answer *a);
 
 #endif

@@ -43,7 +43,8 @@ struct generation *generation_new(const struct generation_plan *plan, struct err
 	}
 	if (r == 0)
 		return g;
-	g->conf = NULL; /* stays the caller's */
+	g->conf = NULL; /* these stay the caller's */
+	g->listen.count = g->admin.count = 0;
 	generation_free(g);
 	return NULL;
 }
@@ -91,6 +92,13 @@ static void retiring_moved(struct generation *g)
 {
 	if (!workers_gone(g))
 		return;
+	if (g->keeps_keeper) {
+		if (g->phase != GENERATION_IDLE) {
+			g->phase = GENERATION_IDLE;
+			g->calls->drained(g);
+		}
+		return;
+	}
 	if (slot_is_empty(&g->keeper.slot)) {
 		g->phase = GENERATION_GONE;
 		g->calls->gone(g);
@@ -105,25 +113,34 @@ void generation_moved(struct generation *g, struct child *c, enum slot_state was
 {
 	if (g->phase == GENERATION_STARTING)
 		starting_moved(g, c, was);
-	else if (g->phase == GENERATION_SERVING && c->slot.keeper && c->slot.state == SLOT_SERVING)
-		child_send(c, MSG_SERVE);
-	else if (g->phase == GENERATION_RETIRING)
+	else if (g->phase == GENERATION_RETIRING || (g->phase == GENERATION_IDLE && !g->keeps_keeper))
 		retiring_moved(g);
+	else if (c->slot.keeper && c->slot.state == SLOT_SERVING)
+		child_send(c, MSG_SERVE);
 	if (g->phase != GENERATION_GONE)
 		g->calls->moved(g);
 }
 
-void generation_retire(struct generation *g, uint64_t deadline_ms)
+void generation_retire(struct generation *g, uint64_t deadline_ms, bool keep_keeper)
 {
 	if (g->phase >= GENERATION_RETIRING)
 		return;
 	g->phase = GENERATION_RETIRING;
+	g->keeps_keeper = keep_keeper;
 	g->drain_ms = deadline_ms;
 	for (unsigned i = 0; i < g->workers; i++) {
 		g->worker[i].slot.drain_ms = deadline_ms;
 		slot_feed(&g->worker[i].slot, SLOT_DRAIN);
 	}
+	listeners_close(&g->listen); /* nobody is born here any more; the admin port is the keeper's, who may be */
 	if (g->phase == GENERATION_RETIRING)
+		retiring_moved(g);
+}
+
+void generation_release(struct generation *g)
+{
+	g->keeps_keeper = false;
+	if (g->phase == GENERATION_RETIRING || g->phase == GENERATION_IDLE)
 		retiring_moved(g);
 }
 
@@ -132,6 +149,7 @@ void generation_kill(struct generation *g)
 	if (g->phase == GENERATION_GONE)
 		return;
 	g->phase = GENERATION_RETIRING;
+	g->keeps_keeper = false;
 	for (unsigned i = 0; i < g->workers; i++)
 		slot_feed(&g->worker[i].slot, SLOT_KILL);
 	if (g->phase == GENERATION_RETIRING)
@@ -182,6 +200,8 @@ void generation_free(struct generation *g)
 {
 	if (!g)
 		return;
+	listeners_close(&g->listen);
+	listeners_close(&g->admin);
 	child_done(&g->keeper);
 	for (unsigned i = 0; i < g->workers; i++)
 		child_done(&g->worker[i]);

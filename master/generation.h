@@ -18,6 +18,7 @@ enum generation_phase {
 	GENERATION_STARTING, /* not all children were READY yet */
 	GENERATION_SERVING,
 	GENERATION_RETIRING, /* drained or killed; the keeper goes last */
+	GENERATION_IDLE,     /* drained, but the keeper stays for probes and metrics */
 	GENERATION_GONE      /* no process is left */
 };
 
@@ -36,6 +37,7 @@ struct generation_calls {
 	void (*served)(struct generation *g);                       /* all were READY for the first time */
 	void (*failed)(struct generation *g, const struct child *c); /* a child could not start before that */
 	void (*moved)(struct generation *g);                        /* a child changed its state */
+	void (*drained)(struct generation *g);                      /* the last worker of one whose keeper stays is gone */
 	void (*gone)(struct generation *g);                         /* the last process has ended */
 };
 
@@ -47,16 +49,17 @@ struct generation {
 	struct shm *shm;
 	struct book *book;
 	sd_event *event;
-	const struct listeners *listen, *admin; /* of the master; their fds are read at each fork */
+	struct listeners listen, admin; /* own copies; closed when it retires */
 	const struct master_children *children;
 	struct generation_calls *calls;
+	bool keeps_keeper; /* when RETIRING */
 	unsigned workers;
 	struct child worker[GENERATION_WORKERS];
 	struct child keeper;
 	uint64_t drain_ms; /* deadline when RETIRING */
 };
 
-/* What a generation is made of; everything is borrowed but conf, which it takes over on success. */
+/* What a generation is made of; everything is borrowed but conf and the listeners, which it takes over on success. */
 struct generation_plan {
 	uint32_t number;
 	unsigned index;
@@ -64,7 +67,7 @@ struct generation_plan {
 	struct shm *shm;
 	struct book *book;
 	sd_event *event;
-	const struct listeners *listen, *admin;
+	struct listeners listen, admin;
 	const struct master_children *children;
 	struct generation_calls *calls;
 };
@@ -73,8 +76,11 @@ struct generation_plan {
 struct generation *generation_new(const struct generation_plan *plan, struct err *reterr);
 /* Forks all children; what happens then comes through the calls. */
 void generation_start(struct generation *g);
-/* Workers finish by the deadline (monotonic), then the keeper goes.  Nothing when it is retiring already. */
-void generation_retire(struct generation *g, uint64_t deadline_ms);
+/* Workers finish by the deadline (monotonic), then the keeper goes, unless keep_keeper.  Nothing when it is retiring
+ * already. */
+void generation_retire(struct generation *g, uint64_t deadline_ms, bool keep_keeper);
+/* Lets the keeper of one that was retired with keep_keeper go, now or when the last worker has gone. */
+void generation_release(struct generation *g);
 /* Kills all children. */
 void generation_kill(struct generation *g);
 /* The child with that pid, or NULL. */

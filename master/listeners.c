@@ -8,16 +8,6 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
-#include "exitcode.h"
-
-#define ADMIN_BACKLOG 128
-
-/* What systemd passed and nobody has claimed yet. */
-struct inheritance {
-	int fd[HERITAGE_LISTENERS * 2];
-	unsigned count;
-};
-
 static void address_text(const struct sockaddr_storage *sa, char *dst, size_t cap)
 {
 	char host[INET6_ADDRSTRLEN] = "?";
@@ -47,22 +37,6 @@ static bool same_address(const struct sockaddr_storage *a, const struct sockaddr
 	return x->sin6_port == y->sin6_port && memcmp(&x->sin6_addr, &y->sin6_addr, sizeof(x->sin6_addr)) == 0;
 }
 
-/* The inherited descriptor bound to that address, taken out of `from`; -1 = none. */
-static int inherited_take(struct inheritance *from, const struct conf_address *a)
-{
-	for (unsigned i = 0; i < from->count; i++) {
-		struct sockaddr_storage sa;
-		socklen_t len = sizeof(sa);
-		if (getsockname(from->fd[i], (struct sockaddr *)&sa, &len) < 0 || !same_address(&sa, &a->sa))
-			continue;
-		int fd = from->fd[i];
-		from->fd[i] = from->fd[--from->count];
-		return fd;
-	}
-	return -1;
-}
-
-/* The backlog is the socket unit's own. */
 static int inherited_prepare(int fd, struct err *reterr)
 {
 	int flags = fcntl(fd, F_GETFL);
@@ -102,87 +76,87 @@ static int socket_open(const struct conf_address *a, int backlog)
 	return socket_for(a, &any, sizeof(*four), backlog);
 }
 
-/* First every inherited socket finds its address: one that has none must be told before anything is opened. */
-static int claim_all(const struct conf_addresses *wanted, struct inheritance *inherited, struct listeners *l,
-                     struct err *reterr)
-{
-	int r = 0;
-
-	for (unsigned i = 0; r == 0 && i < wanted->count && l->count < HERITAGE_LISTENERS; i++) {
-		const struct conf_address *a = &wanted->items[i];
-		int fd = inherited_take(inherited, a);
-		l->item[l->count++] = (struct listener){ .fd = fd, .inherited = fd >= 0, .address = a };
-		if (fd >= 0)
-			r = inherited_prepare(fd, reterr);
-	}
-	return r;
-}
-
-static int open_rest(struct listeners *l, int backlog, struct err *reterr)
-{
-	for (unsigned i = 0; i < l->count; i++) {
-		if (l->item[i].inherited)
-			continue;
-		int fd = socket_open(l->item[i].address, backlog);
-		if (fd < 0)
-			return err_sys(reterr, fd, "cannot listen on %s", l->item[i].address->text);
-		l->item[i].fd = fd;
-	}
-	return 0;
-}
-
-static int inherit(struct inheritance *ret, struct err *reterr)
+int listeners_inherit(struct listeners *ret, struct err *reterr)
 {
 	int n = sd_listen_fds(1);
 
-	*ret = (struct inheritance){ .count = 0 };
+	ret->count = 0;
 	if (n < 0)
 		return err_sys(reterr, n, "cannot take over the inherited sockets");
-	if ((unsigned)n > ARRAY_LEN(ret->fd))
+	if ((unsigned)n > ARRAY_LEN(ret->item))
 		return err_set(reterr, -E2BIG, "%d inherited sockets are too many", n);
-	for (int i = 0; i < n; i++)
-		ret->fd[ret->count++] = SD_LISTEN_FDS_START + i;
+	for (int i = 0; i < n; i++) {
+		struct listener *l = &ret->item[ret->count++];
+		*l = (struct listener){ .fd = SD_LISTEN_FDS_START + i, .inherited = true };
+		int r = inherited_prepare(l->fd, reterr);
+		l->address.len = sizeof(l->address.sa);
+		if (r == 0 && getsockname(l->fd, (struct sockaddr *)&l->address.sa, &l->address.len) < 0)
+			r = err_sys(reterr, -errno, "cannot tell the address of inherited descriptor %d", l->fd);
+		if (r < 0) {
+			listeners_close(ret);
+			return r;
+		}
+		address_text(&l->address.sa, l->address.text, sizeof(l->address.text));
+	}
 	return 0;
 }
 
-static int foreign(const struct inheritance *left, struct err *reterr)
+static bool is_wanted(const struct conf_addresses *wanted, const struct conf_address *a)
 {
-	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
-	socklen_t len = sizeof(sa);
-	char text[80];
-
-	(void)getsockname(left->fd[0], (struct sockaddr *)&sa, &len);
-	address_text(&sa, text, sizeof(text));
-	return err_set(reterr, -EINVAL, "inherited %s, which is neither in [listen] nor in [admin] address", text);
+	for (unsigned i = 0; i < wanted->count; i++)
+		if (same_address(&wanted->items[i].sa, &a->sa))
+			return true;
+	return false;
 }
 
-int listeners_open(const struct conf *c, struct listeners *ret_listen, struct listeners *ret_admin, int *ret_exit,
-                   struct err *reterr)
+int listeners_expected(const struct listeners *inherited, const struct conf *c, struct err *reterr)
 {
-	struct inheritance inherited;
-	int r = inherit(&inherited, reterr);
+	for (unsigned i = 0; i < inherited->count; i++) {
+		const struct conf_address *a = &inherited->item[i].address;
+		if (!is_wanted(&c->listen.address, a) && !is_wanted(&c->admin.address, a))
+			return err_set(reterr, -EINVAL, "inherited %s, which is neither in [listen] nor in [admin] address", a->text);
+	}
+	return 0;
+}
 
-	ret_listen->count = ret_admin->count = 0;
-	*ret_exit = EXITCODE_RESOURCE;
-	if (r == 0)
-		r = claim_all(&c->listen.address, &inherited, ret_listen, reterr);
-	if (r == 0)
-		r = claim_all(&c->admin.address, &inherited, ret_admin, reterr);
-	if (r == 0 && inherited.count) {
-		*ret_exit = EXITCODE_CONFIG;
-		r = foreign(&inherited, reterr);
+static const struct listener *find(const struct listeners *const *from, const struct conf_address *a)
+{
+	for (; *from; from++)
+		for (unsigned i = 0; i < (*from)->count; i++) {
+			const struct listener *l = &(*from)->item[i];
+			if (l->fd >= 0 && same_address(&l->address.sa, &a->sa))
+				return l;
+		}
+	return NULL;
+}
+
+/* A copy of the socket; its backlog follows the configuration unless it is the service manager's. */
+static int take_over(const struct listener *l, int backlog)
+{
+	int fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 3);
+
+	if (fd < 0 || l->inherited || listen(fd, backlog) == 0)
+		return fd < 0 ? -errno : fd;
+	int error = -errno;
+	(void)close(fd);
+	return error;
+}
+
+int listeners_open(const struct conf_addresses *wanted, int backlog, const struct listeners *const *from,
+                   struct listeners *ret, struct err *reterr)
+{
+	ret->count = 0;
+	for (unsigned i = 0; i < wanted->count && ret->count < HERITAGE_LISTENERS; i++) {
+		const struct conf_address *a = &wanted->items[i];
+		const struct listener *there = find(from, a);
+		int fd = there ? take_over(there, backlog) : socket_open(a, backlog);
+		if (fd < 0) {
+			listeners_close(ret);
+			return err_sys(reterr, fd, "cannot listen on %s", a->text);
+		}
+		ret->item[ret->count++] = (struct listener){ .fd = fd, .inherited = there && there->inherited, .address = *a };
 	}
-	if (r == 0)
-		r = open_rest(ret_listen, (int)c->listen.backlog, reterr);
-	if (r == 0)
-		r = open_rest(ret_admin, ADMIN_BACKLOG, reterr);
-	if (r < 0) {
-		listeners_close(ret_listen);
-		listeners_close(ret_admin);
-	}
-	for (unsigned i = 0; i < inherited.count; i++)
-		fd_close(&inherited.fd[i]);
-	return r;
+	return 0;
 }
 
 void listeners_close(struct listeners *l)

@@ -1,5 +1,8 @@
-/* Listening sockets of one configuration: opened here or inherited from systemd.  Master; opened once, shared with the
- * children by fork, never shut down. */
+/* Listening sockets of one generation: taken over from another, inherited from systemd, or opened.  Master; shared with
+ * the children by fork, never shut down.
+ *
+ * Descriptors of the same address are copies (dup) of one socket with one queue: a reload takes over the queue without a
+ * gap, and each generation closes its own copies. */
 #ifndef LISTENERS_H
 #define LISTENERS_H
 
@@ -9,19 +12,25 @@
 struct listener {
 	int fd; /* -1 = closed */
 	bool inherited;
-	const struct conf_address *address; /* lives as long as the configuration */
+	struct conf_address address; /* a copy: listeners outlive configurations */
 };
 
 struct listeners {
-	struct listener item[HERITAGE_LISTENERS];
+	struct listener item[2 * HERITAGE_LISTENERS];
 	unsigned count;
 };
 
-/* Opens all addresses of [listen] and [admin]; takes over what systemd passed (LISTEN_FDS, matched by address).
- * 0: both are filled, CLOEXEC and NONBLOCK.  -errno: both are empty, *ret_exit is the exit status (78: a socket was
- * inherited that is not configured; 71: an address cannot be had) and reterr names the address. */
-MUST_CHECK int listeners_open(const struct conf *c, struct listeners *ret_listen, struct listeners *ret_admin,
-                              int *ret_exit, struct err *reterr);
+/* Takes over what systemd passed (LISTEN_FDS): CLOEXEC and NONBLOCK.  Once, at the start; the sockets stay here as long
+ * as the daemon, so that their queues do.  0 (maybe none) or -errno with reterr. */
+MUST_CHECK int listeners_inherit(struct listeners *ret, struct err *reterr);
+
+/* 0 when each inherited socket is one of the configured addresses; -EINVAL with reterr that names the one which is not. */
+MUST_CHECK int listeners_expected(const struct listeners *inherited, const struct conf *c, struct err *reterr);
+
+/* Sockets for all of `wanted`: copies of those in `from` (NULL-terminated) with the same address, else opened, with that
+ * backlog.  0; -errno with reterr that names the address, and *ret is empty. */
+MUST_CHECK int listeners_open(const struct conf_addresses *wanted, int backlog, const struct listeners *const *from,
+                              struct listeners *ret, struct err *reterr);
 
 /* Closes all; may be called again. */
 void listeners_close(struct listeners *l);

@@ -14,12 +14,15 @@ master_librrmaster_a_SOURCES = \
 	master/listeners.c master/listeners.h \
 	master/master.c master/master.h master/master_impl.h \
 	master/notify.c \
+	master/proxy_index.c master/proxy_index.h \
 	master/options.c master/options.h \
 	master/pulse.c \
 	master/reaper.c \
+	master/reload.c master/reload.h \
 	master/slot.h master/slot_states.def master/slot_table.c \
 	master/spawn.c master/spawn.h \
 	master/stop.c \
+	master/undrain.c \
 	master/user.c master/user.h \
 	master/view.c master/view.h
 

@@ -6,6 +6,8 @@
 #include "control.h"
 #include "generation.h"
 #include "listeners.h"
+#include "proxy_index.h"
+#include "reload.h"
 
 enum master_state { MASTER_STARTING, MASTER_SERVING, MASTER_DRAINING, MASTER_DRAINED };
 
@@ -21,7 +23,8 @@ struct master {
 	sd_event *event;
 	struct shm *shm;
 	struct book book;
-	struct listeners listen, admin;
+	struct listeners inherited;  /* kept as long as the daemon lives */
+	struct proxy_index indices;
 	struct control *control;
 	enum master_state state;
 	struct generation *generation[SHM_GENERATIONS]; /* NULL = free; the index is heritage.gen_index */
@@ -31,11 +34,26 @@ struct master {
 	uint64_t started_ms;
 	int exit_status;
 	bool stopping;               /* exit when all children are gone */
+	struct reload reload;
+	struct generation *undraining; /* being born after a drain; NULL = none */
+	struct list drain_waiters, undrain_waiters; /* struct view_waiter */
+	sd_event_source *collector;  /* frees what has ended; off unless there is something */
+	sd_event_source *delay;      /* stop.c: drain_delay */
 	sd_event_source *tick;       /* pulse.c */
 	uint64_t last_tick_ms;
 	uint64_t hangup_ms;          /* stop.c: until then control clients may hang up by themselves */
 	sd_event_source *hangup;
 };
+
+/* master.c: a generation of that configuration, which it takes over on success, beside those there are; *ret is being
+ * born.  0 or -errno with reterr. */
+MUST_CHECK int master_bear(struct master *m, struct conf *c, struct generation **ret, struct err *reterr);
+/* Answers one waiter (NULL = nobody) with 409 and why. */
+void master_refuse(const struct master *m, struct view_waiter *w, const char *why);
+/* Answers all waiters of a list. */
+void master_answer(struct list *waiters, const struct view_answer *a);
+/* An answer without lines. */
+struct view_answer master_answer_make(const struct master *m, unsigned status, int exit, const char *error);
 
 /* pulse.c: heartbeats, own figures, the service manager's watchdog, twice a second.  0 or -errno. */
 MUST_CHECK int pulse_start(struct master *m);
@@ -46,13 +64,22 @@ MUST_CHECK int reaper_start(struct master *m);
 /* stop.c.  TERM drains, again it means now; INT and QUIT mean now.  0 or -errno. */
 MUST_CHECK int stop_start(struct master *m);
 void stop_begin(struct master *m, bool now);
-/* A generation has ended: the stop goes on when it was the last. */
-void stop_generation_gone(struct master *m);
+/* A generation is drained or has ended: drain and stop go on when it was the last. */
+void stop_moved(struct master *m);
+void drain_begin(struct master *m, struct view_waiter *w);
+
+/* undrain.c */
+void undrain_begin(struct master *m, struct view_waiter *w);
+/* The generation that was to undo the drain serves, or cannot.  True when g was that. */
+bool undrain_served(struct master *m, struct generation *g);
+bool undrain_failed(struct master *m, struct generation *g, const char *why);
 /* Ends the loop with that status once nothing is left. */
 void stop_failed(struct master *m, int status);
 
 /* notify.c: tells the service manager; does nothing without one. */
 void notify_ready(const struct master *m);
+void notify_reloading(void);
+void notify_drained(void);
 void notify_stopping(const struct master *m);
 void notify_watchdog(void);
 

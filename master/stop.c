@@ -1,4 +1,7 @@
-/* The end: drain on the first TERM, now on the second, on INT and QUIT.  Master. */
+/* Drain and stop: who accepts no more, who waits for it, and when the loop ends.  Master.
+ *
+ * A drain lets the workers go and keeps the keeper, so that probes can say "drained"; a stop is a drain that ends the
+ * daemon.  The first TERM stops, a second one, INT and QUIT mean now. */
 #include <signal.h>
 #include <string.h>
 
@@ -9,6 +12,8 @@
 
 #define HANGUP_MS      1000 /* control clients get that long to take their answer */
 #define HANGUP_STEP_MS 20
+
+/* --- the very end ------------------------------------------------------------------------------------------------ */
 
 static void leave(struct master *m)
 {
@@ -31,51 +36,126 @@ static int on_hangup(sd_event_source *s, uint64_t usec, void *user)
 	return r < 0 ? r : sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
-void stop_generation_gone(struct master *m)
+static bool all_are(const struct master *m, enum generation_phase least)
 {
 	for (unsigned i = 0; i < SHM_GENERATIONS; i++)
-		if (m->generation[i] && m->generation[i]->phase != GENERATION_GONE)
-			return;
-	m->state = MASTER_DRAINED;
-	if (!m->stopping || m->hangup)
+		if (m->generation[i] && m->generation[i]->phase < least)
+			return false;
+	return true;
+}
+
+static void drained(struct master *m)
+{
+	struct view_answer a = master_answer_make(m, 200, EXITCODE_OK, "");
+
+	if (m->state != MASTER_DRAINED) {
+		m->state = MASTER_DRAINED;
+		log_notice("drained: no pull is running");
+		notify_drained();
+	}
+	master_answer(&m->drain_waiters, &a);
+}
+
+void stop_moved(struct master *m)
+{
+	if (m->state == MASTER_DRAINING && all_are(m, GENERATION_IDLE))
+		drained(m);
+	if (!m->stopping || m->hangup || !all_are(m, GENERATION_GONE))
 		return;
 	m->hangup_ms = clock_now_ms() + HANGUP_MS;
 	if (sd_event_add_time_relative(m->event, &m->hangup, CLOCK_MONOTONIC, 0, 1000, on_hangup, m) < 0)
 		leave(m);
 }
 
-static void for_all(struct master *m, bool now)
+/* --- on the way there --------------------------------------------------------------------------------------------- */
+
+static void retire_all(struct master *m)
 {
 	uint64_t deadline = clock_now_ms() + m->conf->master.drain_timeout;
 
+	m->delay = sd_event_source_disable_unref(m->delay);
 	for (unsigned i = 0; i < SHM_GENERATIONS; i++) {
-		if (m->generation[i] && now)
-			generation_kill(m->generation[i]);
-		else if (m->generation[i])
-			generation_retire(m->generation[i], deadline);
+		struct generation *g = m->generation[i];
+		if (!g)
+			continue;
+		generation_retire(g, deadline, !m->stopping && g == m->current);
+		if (m->stopping)
+			generation_release(g);
 	}
-	stop_generation_gone(m);
+	stop_moved(m);
+}
+
+static int on_delay(sd_event_source *s, uint64_t usec, void *user)
+{
+	(void)s, (void)usec;
+	retire_all(user);
+	return 0;
+}
+
+/* Not ready from now on; still accepting for drain_delay, because load balancers take a while to notice. */
+static void begin(struct master *m)
+{
+	uint64_t delay_ms = m->conf->master.drain_delay;
+
+	m->state = MASTER_DRAINING;
+	reload_abort(m, "the daemon drains");
+	master_publish(m);
+	if (delay_ms == 0
+	    || sd_event_add_time_relative(m->event, &m->delay, CLOCK_MONOTONIC, delay_ms * 1000, 1000, on_delay, m) < 0)
+		retire_all(m);
+}
+
+static void kill_all(struct master *m)
+{
+	m->delay = sd_event_source_disable_unref(m->delay);
+	for (unsigned i = 0; i < SHM_GENERATIONS; i++)
+		if (m->generation[i])
+			generation_kill(m->generation[i]);
+	stop_moved(m);
+}
+
+void drain_begin(struct master *m, struct view_waiter *w)
+{
+	if (m->stopping || m->state == MASTER_STARTING) {
+		master_refuse(m, w, m->stopping ? "the daemon is stopping" : "the daemon is starting");
+		return;
+	}
+	if (w)
+		list_append(&m->drain_waiters, &w->node);
+	if (m->state == MASTER_SERVING) {
+		log_notice("draining: running pulls have %llu s to end",
+		           (unsigned long long)m->conf->master.drain_timeout / 1000);
+		begin(m);
+	} else if (m->state == MASTER_DRAINED) {
+		drained(m);
+	}
 }
 
 void stop_begin(struct master *m, bool now)
 {
 	bool first = !m->stopping;
+	struct view_answer a = master_answer_make(m, 409, EXITCODE_FAILED, "the daemon is stopping");
 
 	if (!first && !now)
 		return;
 	m->stopping = true;
-	if (m->state < MASTER_DRAINING)
-		m->state = MASTER_DRAINING;
-	if (first) {
+	if (first)
 		log_notice(now ? "stopping now" : "stopping: running pulls have %llu s to end",
 		           (unsigned long long)m->conf->master.drain_timeout / 1000);
-		notify_stopping(m);
-		master_publish(m);
-		listeners_close(&m->listen);
-	} else {
+	else
 		log_notice("stopping now, running pulls are cut");
+	notify_stopping(m);
+	master_answer(&m->undrain_waiters, &a);
+	if (now) {
+		m->state = m->state < MASTER_DRAINING ? MASTER_DRAINING : m->state;
+		reload_abort(m, "the daemon is stopping");
+		master_publish(m);
+		kill_all(m);
+	} else if (m->state < MASTER_DRAINING) {
+		begin(m);
+	} else if (!m->delay) { /* draining or drained already: the rest is the keeper */
+		retire_all(m);
 	}
-	for_all(m, now);
 }
 
 void stop_failed(struct master *m, int status)
@@ -83,6 +163,8 @@ void stop_failed(struct master *m, int status)
 	m->exit_status = status;
 	stop_begin(m, true);
 }
+
+/* --- signals ------------------------------------------------------------------------------------------------------- */
 
 static int on_term(sd_event_source *s, const struct signalfd_siginfo *si, void *user)
 {
@@ -102,8 +184,9 @@ static int on_now(sd_event_source *s, const struct signalfd_siginfo *si, void *u
 
 static int on_hup(sd_event_source *s, const struct signalfd_siginfo *si, void *user)
 {
-	(void)s, (void)si, (void)user;
-	log_warning("HUP: reloading is not built yet, going on with the configuration as it is; restart to change it");
+	(void)s, (void)si;
+	log_notice("HUP: reloading");
+	reload_request(user, false, NULL);
 	return 0;
 }
 

@@ -88,8 +88,7 @@ uint64_t view_uptime_ms(const struct master *m)
 
 void view_last_reload(const struct master *m, struct view_reload *ret)
 {
-	(void)m;
-	*ret = (struct view_reload){ .result = "none", .error = "" };
+	reload_view(m, ret);
 }
 
 const struct conf *view_conf(const struct master *m)
@@ -100,6 +99,31 @@ const struct conf *view_conf(const struct master *m)
 const struct shm *view_shm(const struct master *m)
 {
 	return m->shm;
+}
+
+void view_reload(struct master *m, bool dry_run, struct view_waiter *w)
+{
+	reload_request(m, dry_run, w);
+}
+
+void view_drain(struct master *m, struct view_waiter *w)
+{
+	drain_begin(m, w);
+}
+
+void view_undrain(struct master *m, struct view_waiter *w)
+{
+	undrain_begin(m, w);
+}
+
+enum log_level view_log_level(const struct master *m)
+{
+	return (enum log_level)atomic_load_explicit(&m->shm->log_level, memory_order_relaxed);
+}
+
+void view_set_log_level(struct master *m, enum log_level level)
+{
+	atomic_store_explicit(&m->shm->log_level, (int)level, memory_order_relaxed);
 }
 
 void view_stop(struct master *m, bool now)

@@ -7,6 +7,7 @@
 
 #include "conf.h"
 #include "heritage.h"
+#include "list.h"
 
 struct master;
 
@@ -45,7 +46,36 @@ void view_last_reload(const struct master *m, struct view_reload *ret);
 const struct conf *view_conf(const struct master *m);
 const struct shm *view_shm(const struct master *m);
 
+/* How a request ended that took its time. */
+struct view_answer {
+	unsigned status;                    /* of HTTP: 200, 409 refused, 422 configuration, 504 timeout */
+	int exit;                           /* exitcode.h: what regctl ends with */
+	const char *error;                  /* one line; "" = none */
+	uint32_t generation;                /* that serves now */
+	const struct conf_errors *errors;   /* lines "PATH:LINE: text"; may be empty */
+	const struct conf_errors *changed;  /* "[section] key" */
+};
+
+/* Somebody who waits for an answer: embedded in its owner, who takes it out of its list (list_del) when it goes away
+ * first.  answer is called once, maybe before the call that takes the waiter returns; what it gets lives for the call. */
+struct view_waiter {
+	struct list node;
+	void (*answer)(struct view_waiter *w, const struct view_answer *a);
+};
+
+/* Reads the configuration again and brings a new generation beside the old; w is answered when it serves or is refused.
+ * dry_run: only reads and compares. */
+void view_reload(struct master *m, bool dry_run, struct view_waiter *w);
+/* Accepts no more and lets pulls end; w (NULL = nobody) is answered when all have. */
+void view_drain(struct master *m, struct view_waiter *w);
+/* Serves again after a drain: a new generation from the configuration in effect; w is answered when it serves. */
+void view_undrain(struct master *m, struct view_waiter *w);
+
 /* Stops the daemon: now = false drains first.  Answers at once; the end comes later. */
 void view_stop(struct master *m, bool now);
+
+/* The level of all processes, until a reload changes it in the configuration. */
+enum log_level view_log_level(const struct master *m);
+void view_set_log_level(struct master *m, enum log_level level);
 
 #endif

@@ -5,7 +5,7 @@ import pytest
 from tools.process import run
 from tools.relay import REGRELAYD, TOP
 
-ROW = re.compile(r'^K\((\w+),\s*(\w+),\s*\w+,\s*(\w+),\s*((?:"[^"]*"|RUNSTATEDIR|\s)+),\s*\w+,\s*\w+,\s*(BUILT|LATER)\)', re.M)
+ROW = re.compile(r'^K\((\w+),\s*(\w+),\s*\w+,\s*(\w+),\s*((?:"[^"]*"|RUNSTATEDIR|\s)+),\s*\w+,\s*\w+,\s*(BUILT|START|LATER)\)', re.M)
 SAMPLE = TOP / "conf/regrelay.ini"
 
 
@@ -14,7 +14,7 @@ def table():
     found = {}
     for section, key, kind, default, built in ROW.findall((TOP / "conf/conf_keys.def").read_text()):
         text = "".join(re.findall(r'"([^"]*)"', default))
-        found[section, key] = (kind, "/run" + text if "RUNSTATEDIR" in default else text, built == "BUILT")
+        found[section, key] = (kind, "/run" + text if "RUNSTATEDIR" in default else text, built != "LATER")
     return found
 
 

@@ -1,6 +1,9 @@
 /* Test double of the master behind view.h, of the series and of a configuration, for tests of the control API. */
 #include "control_double.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 #include <stdio.h>
 
 #include "stats_series.h"
@@ -67,6 +70,47 @@ const struct conf *view_conf(const struct master *m)
 const struct shm *view_shm(const struct master *m)
 {
 	return (const struct shm *)(const void *)m; /* only handed on */
+}
+
+static const struct conf_errors no_lines = { NULL, 0 };
+
+void view_reload(struct master *m, bool dry_run, struct view_waiter *w)
+{
+	static char first[] = "r.ini:1: wrong", second[] = "r.ini:2: wrong";
+	static char *lines[] = { first, second };
+	const struct conf_errors errors = { lines, m->refused };
+	const struct view_answer a = { .status = 422, .exit = 78, .error = first, .errors = &errors, .changed = &no_lines };
+
+	m->dry_run = dry_run;
+	m->waiter = w;
+	if (m->refused)
+		w->answer(w, &a);
+}
+
+void view_drain(struct master *m, struct view_waiter *w)
+{
+	m->waiter = w;
+}
+
+void view_undrain(struct master *m, struct view_waiter *w)
+{
+	m->waiter = w;
+}
+
+enum log_level view_log_level(const struct master *m)
+{
+	return m->level;
+}
+
+void view_set_log_level(struct master *m, enum log_level level)
+{
+	m->level = level;
+}
+
+int conf_dump(const struct conf *c, int fd)
+{
+	(void)c;
+	return write(fd, "[log]\n", 6) == 6 ? 0 : -EIO;
 }
 
 void view_stop(struct master *m, bool now)

@@ -10,6 +10,10 @@ struct master {
 	unsigned stops;          /* how often view_stop was called, and with what last */
 	bool stop_now;
 	uint32_t last_error;     /* of the one upstream */
+	enum log_level level;
+	struct view_waiter *waiter; /* of the last reload, drain or undrain that waits; the test answers it */
+	bool dry_run;
+	unsigned refused;        /* config check lines a reload is answered with at once; 0 = it waits */
 };
 
 /* A configuration with one proxy and one registry and the socket at path; the storage is static. */

@@ -41,7 +41,9 @@ static void commands_are_found(void **state)
 		const char *word;
 		enum ctl_command command;
 	} all[] = { { "status", CTL_STATUS }, { "stats", CTL_STATS }, { "workers", CTL_WORKERS },
-		    { "version", CTL_VERSION }, { "stop", CTL_STOP } };
+		    { "version", CTL_VERSION }, { "stop", CTL_STOP },
+		    { "config", CTL_CONFIG }, { "reload", CTL_RELOAD }, { "drain", CTL_DRAIN },
+		    { "undrain", CTL_UNDRAIN }, { "log-level", CTL_LOG_LEVEL } };
 
 	(void)state;
 	assert_int_equal(ARRAY_LEN(all), CTL_COMMANDS);
@@ -64,12 +66,22 @@ static void options_stand_before_or_behind_the_command(void **state)
 	assert_true(parse("stats --all --json -t 250ms"));
 	assert_int_equal(got.timeout_ms, 250);
 	assert_true(got.json && got.all);
+	assert_true(parse("reload --dry-run"));
+	assert_true(got.dry_run);
+	assert_true(parse("drain --wait --timeout 5min"));
+	assert_true(got.wait);
+	assert_int_equal(got.timeout_ms, 300000);
+	assert_true(parse("log-level debug"));
+	assert_string_equal(got.argument, "debug");
+	assert_true(parse("log-level"));
+	assert_null(got.argument);
 }
 
 static void wrong_usage_is_2(void **state)
 {
 	static const char *const wrong[] = { "", "nonsense", "status now", "--nonsense status", "-t x status", "-t 0 status",
-					     "-t", "status --now", "stop --all", "--json", "reload", "log-level", "doctor",
+					     "-t", "status --now", "stop --all", "--json", "pulls", "doctor", "reload now",
+					     "stop --dry-run", "reload --wait", "log-level debug info",
 					     "Status" };
 
 	(void)state;
@@ -99,7 +111,8 @@ static void near_misses_are_suggested(void **state)
 	assert_string_equal(ctl_options_suggest("worker"), "workers");
 	assert_string_equal(ctl_options_suggest("Stop"), "stop");
 	assert_string_equal(ctl_options_suggest("verison"), "version");
-	assert_null(ctl_options_suggest("reload"));
+	assert_string_equal(ctl_options_suggest("relaod"), "reload");
+	assert_null(ctl_options_suggest("doctor"));
 	assert_null(ctl_options_suggest("x"));
 	assert_null(ctl_options_suggest(""));
 	assert_null(ctl_options_suggest("a-word-that-is-much-longer-than-any-command"));

@@ -1,0 +1,85 @@
+/* What is different between two configurations.  Master. */
+#include <stdio.h>
+#include <string.h>
+
+#include "conf_key.h"
+
+static const char *title(enum conf_section s, const char *name, const char *key, char *dst, size_t cap)
+{
+	bool named = name && strcmp(name, "default") != 0;
+
+	(void)snprintf(dst, cap, "[%s%s%s]%s%s", conf_section_name(s), named ? " " : "", named ? name : "", key ? " " : "",
+	               key ? key : "");
+	return dst;
+}
+
+static void compare_section(enum conf_section s, const char *name, const void *a, const void *b, struct conf_diff *d)
+{
+	char was[9000], is[9000], what[128];
+
+	for (size_t i = 0; i < CONF_KEYS; i++) {
+		const struct conf_key *k = &conf_keys[i];
+		if (k->section != s)
+			continue;
+		/* What is too long to be written is compared by its beginning and counts as changed when in doubt. */
+		bool whole = conf_value_format(k, conf_const_field(k, a), was, sizeof(was));
+		whole &= conf_value_format(k, conf_const_field(k, b), is, sizeof(is));
+		if (whole && strcmp(was, is) == 0)
+			continue;
+		d->visit(d, title(s, name, k->name, what, sizeof(what)), k->when == CONF_WHEN_START);
+	}
+}
+
+static const struct conf_proxy *proxy_named(const struct conf *c, const char *name)
+{
+	for (unsigned i = 0; i < c->proxies; i++)
+		if (!c->proxy[i]->direct && strcmp(c->proxy[i]->name, name) == 0)
+			return c->proxy[i];
+	return NULL;
+}
+
+static const struct conf_registry *registry_named(const struct conf *c, const char *name)
+{
+	for (unsigned i = 0; i < c->registries; i++)
+		if (strcmp(c->registry[i]->name, name) == 0)
+			return c->registry[i];
+	return NULL;
+}
+
+static void compare_named(const struct conf *a, const struct conf *b, struct conf_diff *d)
+{
+	for (unsigned i = 0; i < a->proxies; i++) {
+		const struct conf_proxy *other = proxy_named(b, a->proxy[i]->name);
+		if (other && !a->proxy[i]->direct)
+			compare_section(CONF_PROXY, other->name, a->proxy[i], other, d);
+	}
+	for (unsigned i = 0; i < a->registries; i++) {
+		const struct conf_registry *other = registry_named(b, a->registry[i]->name);
+		if (other)
+			compare_section(CONF_REGISTRY, other->name, a->registry[i], other, d);
+	}
+}
+
+/* Sections of `of` that the other lacks. */
+static void tell_missing(const struct conf *of, const struct conf *other, struct conf_diff *d)
+{
+	char what[128];
+
+	for (unsigned i = 0; i < of->proxies; i++)
+		if (!of->proxy[i]->direct && !proxy_named(other, of->proxy[i]->name))
+			d->visit(d, title(CONF_PROXY, of->proxy[i]->name, NULL, what, sizeof(what)), false);
+	for (unsigned i = 0; i < of->registries; i++)
+		if (!registry_named(other, of->registry[i]->name))
+			d->visit(d, title(CONF_REGISTRY, of->registry[i]->name, NULL, what, sizeof(what)), false);
+}
+
+void conf_compare(const struct conf *a, const struct conf *b, struct conf_diff *d)
+{
+	compare_section(CONF_MASTER, NULL, &a->master, &b->master, d);
+	compare_section(CONF_LISTEN, NULL, &a->listen, &b->listen, d);
+	compare_section(CONF_ADMIN, NULL, &a->admin, &b->admin, d);
+	compare_section(CONF_LOG, NULL, &a->log, &b->log, d);
+	compare_named(a, b, d);
+	tell_missing(a, b, d);
+	tell_missing(b, a, d);
+}

@@ -1,0 +1,338 @@
+/* Reload: read aside, compare, bear, swap.  Master. */
+#include "reload.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "child.h"
+#include "clock.h"
+#include "exitcode.h"
+#include "log.h"
+#include "master_impl.h"
+
+/* --- what is different ------------------------------------------------------------------------------------------ */
+
+struct changes {
+	struct conf_diff diff;
+	struct conf_errors *list;
+	char restart[128]; /* the first key that needs one; "" = none */
+};
+
+static void on_change(struct conf_diff *d, const char *what, bool needs_restart)
+{
+	struct changes *c = container_of(d, struct changes, diff);
+	char **more = realloc(c->list->line, (c->list->count + 1) * sizeof(*more));
+
+	if (needs_restart && !c->restart[0])
+		(void)snprintf(c->restart, sizeof(c->restart), "%s", what);
+	if (!more)
+		return;
+	c->list->line = more;
+	more[c->list->count] = strdup(what);
+	if (more[c->list->count])
+		c->list->count++;
+}
+
+/* --- the end of one ---------------------------------------------------------------------------------------------- */
+
+static void count_result(struct master *m, bool ok)
+{
+	_Atomic uint64_t *count = ok ? &m->shm->reloads_ok : &m->shm->reloads_failed;
+
+	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1, memory_order_relaxed);
+	atomic_store_explicit(&m->shm->reload_failing, !ok, memory_order_relaxed);
+	if (ok)
+		atomic_store_explicit(&m->shm->reloaded_wall_ms, clock_wall_ms(), memory_order_relaxed);
+}
+
+static int on_restart(sd_event_source *s, void *user);
+
+/* Whoever came meanwhile gets a reload of their own, from a fresh stack. */
+static void start_next(struct master *m)
+{
+	struct reload *r = &m->reload;
+
+	if (r->again && sd_event_source_set_enabled(r->restart, SD_EVENT_ONESHOT) < 0)
+		log_error("a reload that was asked for cannot begin");
+}
+
+/* Everything of the attempt is over; a is what its waiters hear. */
+static void settle(struct master *m, struct view_answer *a)
+{
+	struct reload *r = &m->reload;
+	struct conf_errors changed = r->changed;
+
+	a->changed = &changed;
+	r->changed = (struct conf_errors){ NULL, 0 };
+	r->patience = sd_event_source_disable_unref(r->patience);
+	r->next = NULL;
+	conf_free(TAKE(r->held));
+	master_answer(&r->waiters, a);
+	conf_errors_free(&changed);
+	start_next(m);
+}
+
+static void refuse(struct master *m, unsigned status, int exit, const struct conf_errors *errors, const char *why)
+{
+	struct reload *r = &m->reload;
+	struct view_answer a = master_answer_make(m, status, exit, why);
+
+	if (errors)
+		a.errors = errors;
+	r->result = "failed";
+	r->at_wall_ms = clock_wall_ms();
+	(void)snprintf(r->error, sizeof(r->error), "%s", why);
+	count_result(m, false);
+	log_error("reload refused, going on as before: %s", why);
+	notify_ready(m);
+	settle(m, &a);
+}
+
+/* --- one attempt ------------------------------------------------------------------------------------------------- */
+
+static unsigned generations_alive(const struct master *m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SHM_GENERATIONS; i++)
+		n += m->generation[i] && m->generation[i]->phase != GENERATION_GONE;
+	return n;
+}
+
+static void bear(struct master *m)
+{
+	struct reload *r = &m->reload;
+	struct err why = { .code = 0 };
+
+	r->patience = sd_event_source_disable_unref(r->patience);
+	if (master_bear(m, r->held, &r->next, &why) < 0) {
+		refuse(m, 409, EXITCODE_FAILED, NULL, why.text);
+		return;
+	}
+	r->held = NULL;
+	generation_start(r->next);
+}
+
+static int on_patience(sd_event_source *s, uint64_t usec, void *user)
+{
+	struct master *m = user;
+	char why[160];
+
+	(void)s, (void)usec;
+	(void)snprintf(why, sizeof(why), "%u generations still finish their pulls, and [master] max_generations allows no more",
+	               generations_alive(m));
+	refuse(m, 409, EXITCODE_FAILED, NULL, why);
+	return 0;
+}
+
+static void bear_when_there_is_room(struct master *m)
+{
+	struct reload *r = &m->reload;
+
+	if (generations_alive(m) < r->held->master.max_generations) {
+		bear(m);
+		return;
+	}
+	log_notice("reload waits: %u generations are alive", generations_alive(m));
+	int error = sd_event_add_time_relative(m->event, &r->patience, CLOCK_MONOTONIC, r->held->master.reload_timeout * 1000,
+	                                       1000, on_patience, m);
+	if (error < 0)
+		refuse(m, 409, EXITCODE_FAILED, NULL, strerror(-error));
+}
+
+/* The file as it is now, compared.  False: the answer was given. */
+static bool read_file(struct master *m, bool dry_run)
+{
+	struct reload *r = &m->reload;
+	struct changes c = { .diff.visit = on_change, .list = &r->changed };
+	struct conf_errors errors;
+
+	if (conf_load(m->conf->path, &r->held, &errors) < 0) {
+		struct view_answer a = master_answer_make(m, 422, EXITCODE_CONFIG, errors.count ? errors.line[0] : "unreadable");
+		a.errors = &errors;
+		if (dry_run)
+			settle(m, &a);
+		else
+			refuse(m, 422, EXITCODE_CONFIG, &errors, a.error);
+		conf_errors_free(&errors);
+		return false;
+	}
+	conf_compare(m->conf, r->held, &c.diff);
+	if (!c.restart[0])
+		return true;
+	char why[200];
+	(void)snprintf(why, sizeof(why), "%s cannot change without a restart", c.restart);
+	struct view_answer a = master_answer_make(m, 422, EXITCODE_CONFIG, why);
+	if (dry_run)
+		settle(m, &a);
+	else
+		refuse(m, 422, EXITCODE_CONFIG, NULL, why);
+	return false;
+}
+
+static void begin(struct master *m)
+{
+	notify_reloading();
+	if (read_file(m, false))
+		bear_when_there_is_room(m);
+}
+
+static bool is_running(const struct reload *r)
+{
+	return r->next || r->held || r->patience;
+}
+
+static void answer_one(struct view_waiter *w, const struct view_answer *a)
+{
+	if (w)
+		w->answer(w, a);
+}
+
+static void dry_run(struct master *m, struct view_waiter *w)
+{
+	struct reload *r = &m->reload;
+	struct view_answer a = master_answer_make(m, 200, EXITCODE_OK, "");
+
+	if (w)
+		list_append(&r->waiters, &w->node);
+	if (read_file(m, true))
+		settle(m, &a);
+}
+
+void reload_request(struct master *m, bool dry, struct view_waiter *w)
+{
+	struct reload *r = &m->reload;
+	struct view_answer a;
+
+	if (m->state != MASTER_SERVING) {
+		a = master_answer_make(m, 409, EXITCODE_FAILED, "the daemon does not serve now: no reload");
+		log_warning("%s", a.error);
+		answer_one(w, &a);
+		return;
+	}
+	if (dry && is_running(r)) {
+		a = master_answer_make(m, 409, EXITCODE_FAILED, "a reload is running: ask again");
+		answer_one(w, &a);
+		return;
+	}
+	if (dry) {
+		dry_run(m, w);
+		return;
+	}
+	if (w)
+		list_append(&r->later, &w->node);
+	r->again = true;
+	if (!is_running(r))
+		start_next(m);
+}
+
+static int on_restart(sd_event_source *s, void *user)
+{
+	struct master *m = user;
+	struct reload *r = &m->reload;
+
+	(void)s;
+	if (!r->again || is_running(r) || m->state != MASTER_SERVING)
+		return 0;
+	r->again = false;
+	while (!list_empty(&r->later)) {
+		struct list *node = r->later.next;
+		list_del(node);
+		list_append(&r->waiters, node);
+	}
+	begin(m);
+	return 0;
+}
+
+/* --- what the generations tell ------------------------------------------------------------------------------------ */
+
+bool reload_served(struct master *m, struct generation *g)
+{
+	struct reload *r = &m->reload;
+	struct generation *old = m->current;
+
+	if (g != r->next)
+		return false;
+	if (g->conf->log.level != m->conf->log.level)
+		view_set_log_level(m, g->conf->log.level);
+	m->current = g;
+	m->conf = g->conf;
+	r->result = "ok";
+	r->error[0] = '\0';
+	r->at_wall_ms = clock_wall_ms();
+	count_result(m, true);
+	child_send(&old->keeper, MSG_RETIRE);
+	generation_retire(old, clock_now_ms() + old->conf->master.drain_timeout, false);
+	log_fields(LOG_LEVEL_NOTICE, FIELDS(LF_INT("generation", g->number), LF_INT("changed", r->changed.count)),
+	           "reloaded: generation %u serves", g->number);
+	struct view_answer a = master_answer_make(m, 200, EXITCODE_OK, "");
+	settle(m, &a);
+	return true;
+}
+
+bool reload_failed(struct master *m, struct generation *g, int exit, const char *why)
+{
+	struct reload *r = &m->reload;
+
+	if (g != r->next)
+		return false;
+	r->next = NULL; /* before the kill: its end is not news */
+	generation_kill(g);
+	refuse(m, exit == EXITCODE_CONFIG ? 422 : 409, exit == EXITCODE_CONFIG ? EXITCODE_CONFIG : EXITCODE_FAILED, NULL, why);
+	return true;
+}
+
+void reload_room(struct master *m)
+{
+	struct reload *r = &m->reload;
+
+	if (r->held && r->patience && generations_alive(m) < r->held->master.max_generations)
+		bear(m);
+}
+
+void reload_abort(struct master *m, const char *why)
+{
+	struct reload *r = &m->reload;
+	struct view_answer a = master_answer_make(m, 409, EXITCODE_FAILED, why);
+	struct generation *next = r->next;
+
+	r->again = false;
+	r->next = NULL;
+	if (next)
+		generation_kill(next);
+	settle(m, &a);
+	master_answer(&r->later, &a);
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------- */
+
+void reload_init(struct master *m)
+{
+	m->reload = (struct reload){ .result = "none" };
+	list_init(&m->reload.waiters);
+	list_init(&m->reload.later);
+}
+
+int reload_start(struct master *m)
+{
+	int r = sd_event_add_defer(m->event, &m->reload.restart, on_restart, m);
+
+	return r < 0 ? r : sd_event_source_set_enabled(m->reload.restart, SD_EVENT_OFF);
+}
+
+void reload_view(const struct master *m, struct view_reload *ret)
+{
+	*ret = (struct view_reload){ .result = m->reload.result, .error = m->reload.error,
+		                     .at_wall_ms = m->reload.at_wall_ms };
+}
+
+void reload_done(struct master *m)
+{
+	struct reload *r = &m->reload;
+
+	conf_free(TAKE(r->held));
+	conf_errors_free(&r->changed);
+	r->patience = sd_event_source_disable_unref(r->patience);
+	r->restart = sd_event_source_disable_unref(r->restart);
+}

@@ -1,0 +1,361 @@
+"""Reload, drain, undrain and stop: nothing running is lost, nothing wrong is taken, and one can see what is."""
+import concurrent.futures
+import itertools
+import os
+import pathlib
+import re
+import signal
+import socket
+import threading
+
+import pytest
+from tools import ports, rawhttp
+from tools.origin import ok
+from tools.process import run, wait_until
+
+BLOB = "/v2/team/app/blobs/sha256:" + "a" * 64
+
+
+def edit(relay, old, new):
+    text = relay.config.read_text()
+    assert old in text
+    relay.config.write_text(text.replace(old, new))
+
+
+def hold_blob(origin, size):
+    """A blob of which half is sent until the returned event is set."""
+    go = threading.Event()
+
+    def handler(request, send):
+        send(ok(b"").replace(b"Content-Length: 0", b"Content-Length: %d" % size))
+        send(b"x" * (size // 2))
+        go.wait(60)
+        send(b"x" * (size - size // 2))
+    origin.route(re.escape(BLOB), handler)
+    return go
+
+
+def generations(relay):
+    return {w["generation"] for w in relay.workers()}
+
+
+# --- reload -------------------------------------------------------------------------------------------------------------
+
+def test_reload_brings_a_new_generation_with_the_new_values(relay, origin):
+    origin.route(".*", lambda r, send: send(ok()))
+    before = relay.worker_pids()
+    edit(relay, "host = myregistry.kyma:25002", "host = other.kyma:25002\nlocation_id = L2")
+    done = relay.regctl("reload")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "changed [registry] host\nchanged [registry] location_id\ngeneration 2 serves\n"
+    assert rawhttp.get(relay.port, "/v2/").status == 200
+    assert origin.requests[-1].header("Host") == "other.kyma:25002"
+    assert origin.requests[-1].header("SAP-Connectivity-SCC-Location_ID") == "L2"
+    wait_until(lambda: generations(relay) == {2}, 20, "the old generation to end")
+    assert not set(before) & set(relay.worker_pids())
+    status = relay.status()
+    assert status["generation"] == 2 and status["last_reload"]["result"] == "ok" and status["last_reload"]["at"]
+    assert relay.stat("regrelay_config_reloads_total", result="ok") == 1
+    assert relay.admin("/readyz")[0] == 200
+
+
+def test_hup_reloads_too(relay):
+    edit(relay, "level = info", "level = debug")
+    relay.process.signal(signal.SIGHUP)
+    wait_until(lambda: relay.status()["generation"] == 2, 20, "generation 2")
+    assert relay.regctl("log-level").stdout == "debug\n"
+
+
+def test_dry_run_changes_nothing(relay):
+    edit(relay, "level = info", "level = debug")
+    before = relay.worker_pids()
+    done = relay.regctl("reload", "--dry-run")
+    assert done.returncode == 0 and done.stdout == "would change [log] level\n"
+    assert relay.worker_pids() == before and relay.status()["generation"] == 1
+    edit(relay, "level = debug", "level = shouting")
+    done = relay.regctl("reload", "--dry-run")
+    assert done.returncode == 78 and f"{relay.config}:" in done.stderr
+    assert relay.status()["last_reload"]["result"] == "none"
+
+
+@pytest.mark.parametrize("old,new,words", [
+    ("level = info", "level = shouting", r":\d+: level: 'shouting'"),
+    ("[admin]", "[admni]", r":\d+: \[admni\] is not a section"),
+    ("drain_timeout = 20s", "drain_timeout = 20s\nuser = nobody", r"\[master\] user cannot change without a restart"),
+    ("format = json", "format = text", r"\[log\] format cannot change without a restart"),
+])
+def test_bad_reload_is_refused_and_stays_visible(relay, origin, old, new, words):
+    origin.route(".*", lambda r, send: send(ok()))
+    before, config = relay.worker_pids(), relay.status()["config"]
+    edit(relay, old, new)
+    for _ in range(2):
+        done = relay.regctl("reload")
+        assert done.returncode == 78 and re.search(words, done.stderr), done.stderr
+    assert relay.worker_pids() == before and relay.status()["config"] == config
+    assert relay.status()["last_reload"]["result"] == "failed"
+    assert relay.stat("regrelay_config_last_reload_successful") == 0
+    assert relay.stat("regrelay_config_reloads_total", result="failed") == 2
+    assert rawhttp.get(relay.port, "/v2/").status == 200
+    edit(relay, new, old)
+    assert relay.regctl("reload").returncode == 0
+    assert relay.stat("regrelay_config_last_reload_successful") == 1
+    assert relay.status()["last_reload"] == {**relay.status()["last_reload"], "result": "ok", "error": None}
+    assert relay.stop() == 0
+
+
+def test_after_a_bad_reload_all_signals_still_work(relay):
+    edit(relay, "level = info", "level = shouting")
+    relay.process.signal(signal.SIGHUP)
+    wait_until(lambda: relay.status()["last_reload"]["result"] == "failed", 10, "the reload to fail")
+    edit(relay, "level = shouting", "level = info")
+    relay.process.signal(signal.SIGHUP)
+    wait_until(lambda: relay.status()["last_reload"]["result"] == "ok", 10, "the next one to be good")
+    assert relay.stop() == 0
+
+
+def test_pulls_and_kept_connections_survive_reloads(relay, origin):
+    size = 1 << 20
+    go = hold_blob(origin, size)
+    origin.answer("/v2/", ok())
+    idle = rawhttp.Connection(relay.port)
+    assert idle.get("/v2/").status == 200
+    with rawhttp.Connection(relay.port) as c:
+        c.request(BLOB)
+        origin.wait(lambda: BLOB in origin.targets())
+        assert relay.regctl("reload").returncode == 0
+        # The connection that was kept takes one more request, and is told that it was the last.
+        answer = idle.get("/v2/")
+        assert answer.status == 200 and answer.header("Connection") == "close"
+        assert relay.regctl("reload").returncode == 0
+        assert len(generations(relay)) > 1
+        go.set()
+        answer = c.answer()
+    idle.close()
+    assert answer.complete and len(answer.body) == size
+    wait_until(lambda: generations(relay) == {3}, 20, "the old generations to end")
+
+
+def test_no_request_fails_while_reloading(relay, origin):
+    origin.answer("/v2/", ok())
+    stop, wrong, count = threading.Event(), [], itertools.count()
+
+    def client(keep):
+        while not stop.is_set():
+            try:
+                with rawhttp.Connection(relay.port) as c:
+                    for _ in range(20 if keep else 1):
+                        answer = c.get("/v2/")
+                        next(count)
+                        if answer is None or answer.status != 200:
+                            wrong.append(answer)
+                        if answer is None or answer.header("Connection") == "close":
+                            break
+            except OSError as e:
+                wrong.append(e)
+    threads = [threading.Thread(target=client, args=(keep,)) for keep in (True, True, False, False)]
+    for t in threads:
+        t.start()
+    try:
+        for _ in range(30):
+            done = relay.regctl("reload")
+            assert done.returncode == 0, done.stderr
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+    assert not wrong, wrong[:5]
+    assert next(count) > 300
+
+
+def test_many_reloads_at_once_share_few_generations(relay):
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        done = list(pool.map(lambda _: relay.regctl("reload", timeout=60), range(60)))
+    assert all(d.returncode == 0 for d in done), [d.stderr for d in done if d.returncode]
+    wait_until(lambda: len(generations(relay)) == 1, 30, "one generation")
+    assert len(relay.worker_pids()) == 2
+    assert relay.status()["generation"] < 61
+
+
+def test_reload_waits_for_room_and_is_refused_without_cutting_a_pull(start_relay, origin):
+    relay = start_relay(proxy=origin.address,
+                        settings={"master": {"max_generations": 2, "reload_timeout": "2s", "drain_timeout": "1min"}})
+    size = 1 << 20
+    go = hold_blob(origin, size)
+    with rawhttp.Connection(relay.port) as c:
+        c.request(BLOB)
+        origin.wait(lambda: origin.requests)
+        assert relay.regctl("reload").returncode == 0
+        done = relay.regctl("reload")
+        assert done.returncode == 1 and "max_generations" in done.stderr
+        waiting = concurrent.futures.ThreadPoolExecutor(1).submit(relay.regctl, "reload")
+        go.set()
+        answer = c.answer()
+    assert waiting.result().returncode == 0, waiting.result().stderr
+    assert answer.complete and len(answer.body) == size
+
+
+def test_never_ending_client_is_cut_at_the_old_generations_deadline(start_relay, origin):
+    relay = start_relay(proxy=origin.address, settings={"master": {"drain_timeout": "1s"}})
+    hold_blob(origin, 1 << 20)
+    with rawhttp.Connection(relay.port) as c:
+        c.request(BLOB)
+        origin.wait(lambda: origin.requests)
+        assert relay.regctl("reload").returncode == 0
+        wait_until(lambda: generations(relay) == {2}, 10, "the old generation to end")
+        assert not c.answer().complete
+    assert relay.stat("regrelay_aborted_transfers_total", side="relay") == 1
+
+
+def test_listeners_follow_and_a_taken_port_is_refused(relay, origin):
+    origin.answer("/v2/", ok())
+    new = ports.free_port()
+    edit(relay, f"address = 127.0.0.1:{relay.port}", f"address = 127.0.0.1:{relay.port}, 127.0.0.1:{new}")
+    assert relay.regctl("reload").returncode == 0
+    for port in (relay.port, new):
+        assert rawhttp.get(port, "/v2/").status == 200
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        edit(relay, f", 127.0.0.1:{new}", f", 127.0.0.1:{number}")
+        done = relay.regctl("reload")
+    assert done.returncode == 1 and f"127.0.0.1:{number}" in done.stderr and "in use" in done.stderr
+    assert rawhttp.get(new, "/v2/").status == 200
+    edit(relay, f", 127.0.0.1:{number}", "")
+    assert relay.regctl("reload").returncode == 0
+    wait_until(lambda: not ports.accepts(new), 20, "the port that was given up to close")
+    assert rawhttp.get(relay.port, "/v2/").status == 200
+
+
+def test_counters_and_upstream_rows_stay_with_their_names(relay, origin):
+    origin.answer("/v2/", ok())
+    rawhttp.get(relay.port, "/v2/")
+    edit(relay, "[proxy]", "[proxy zero]\naddress = 127.0.0.1:9\n[proxy]")
+    edit(relay, "[registry]", "[registry]\nproxy = default")
+    assert relay.regctl("reload").returncode == 0
+    rawhttp.get(relay.port, "/v2/")
+    assert relay.stat("regrelay_upstream_requests_total", upstream="default", code="200") == 2
+    assert relay.stat("regrelay_http_requests_total", code="200") == 2
+
+
+def test_reload_that_hangs_or_cannot_fork_leaves_the_old_one(start_relay, origin):
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    relay = start_relay(proxy=origin.address, settings={"master": {"workers": 1}}, workers=1,
+                        wrapper=["prlimit", "--nofile=60:60"])
+    origin.answer("/v2/", ok())
+    before = relay.worker_pids()
+    edit(relay, "workers = 1", "workers = 64")     # more eventfds and channels than descriptors
+    done = relay.regctl("reload")
+    assert done.returncode == 1 and done.stderr, done
+    assert relay.worker_pids() == before
+    assert rawhttp.get(relay.port, "/v2/").status == 200
+
+
+# --- drain and undrain --------------------------------------------------------------------------------------------------
+
+def test_drain_wait_undrain_and_stop(relay, origin):
+    size = 1 << 20
+    go = hold_blob(origin, size)
+    origin.answer("/v2/", ok())
+    with rawhttp.Connection(relay.port) as c:
+        c.request(BLOB)
+        origin.wait(lambda: origin.requests)
+        waiting = concurrent.futures.ThreadPoolExecutor(1).submit(relay.regctl, "drain", "--wait")
+        wait_until(lambda: relay.status()["state"] == "draining", 10, "draining")
+        wait_until(lambda: not ports.accepts(relay.port), 10, "the port to close")
+        assert relay.admin("/readyz")[0] == 503 and relay.admin("/livez")[0] == 200
+        assert relay.regctl("reload").returncode == 1
+        assert relay.regctl("undrain").returncode == 1
+        assert not waiting.done()
+        go.set()
+        assert c.answer().complete
+    assert waiting.result().returncode == 0
+    assert relay.status()["state"] == "drained" and relay.workers() == []
+    assert relay.admin("/livez")[0] == 200 and relay.admin("/readyz")[0] == 503
+    assert relay.regctl("drain", "--wait").returncode == 0
+    done = relay.regctl("undrain")
+    assert done.returncode == 0, done.stderr
+    assert relay.status()["state"] == "serving" and rawhttp.get(relay.port, "/v2/").status == 200
+    wait_until(lambda: relay.admin("/readyz")[0] == 200, 10, "ready again")
+    assert relay.regctl("undrain").returncode == 1
+    assert relay.regctl("drain", "--wait").returncode == 0
+    assert relay.stop() == 0
+
+
+def test_drain_delay_goes_on_accepting(start_relay, origin):
+    relay = start_relay(proxy=origin.address, settings={"master": {"drain_delay": "2s"}})
+    origin.answer("/v2/", ok())
+    assert relay.regctl("drain").returncode == 0
+    wait_until(lambda: relay.admin("/readyz")[0] == 503, 1, "not ready at once")
+    assert rawhttp.get(relay.port, "/v2/").status == 200
+    wait_until(lambda: relay.status()["state"] == "drained", 10, "drained")
+    assert not ports.accepts(relay.port)
+
+
+STEPS = {"drain": lambda r: r.regctl("drain"), "reload": lambda r: r.regctl("reload"),
+         "undrain": lambda r: r.regctl("undrain")}
+
+
+@pytest.mark.parametrize("steps", list(itertools.permutations(STEPS)), ids="-".join)
+def test_any_order_ends_in_a_stop(relay, steps):
+    """Each step is done or refused with a reason; TERM stops in the end, whatever came before."""
+    for step in steps:
+        done = STEPS[step](relay)
+        assert done.returncode in (0, 1) and (done.returncode == 0 or done.stderr)
+    assert relay.stop() == 0
+
+
+def test_inherited_listener_keeps_its_queue_over_drain_and_undrain(tmp_path, start_relay, origin):
+    relay = start_relay(proxy=origin.address, start=False)
+    origin.answer("/v2/", ok())
+    with socket.create_server(("127.0.0.1", relay.port), backlog=16) as listener:
+        script = 'exec 3<&%d; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@"' % listener.fileno()
+        os.set_inheritable(listener.fileno(), True)
+        import subprocess
+        child = subprocess.Popen(["bash", "-c", script, "bash", "REGRELAYD", "-c", str(relay.config)][:4]
+                                 + [str(pathlib.Path(os.environ.get("REGRELAY_BUILD", "build")).resolve() / "regrelayd"),
+                                    "-c", str(relay.config)], pass_fds=[listener.fileno()], stderr=subprocess.DEVNULL)
+        try:
+            wait_until(relay.control.exists, 10, "the control socket")
+            wait_until(lambda: relay.status()["state"] == "serving", 10, "serving")
+            assert relay.regctl("drain", "--wait").returncode == 0
+            with rawhttp.Connection(relay.port, timeout=30) as c:   # waits in the queue that systemd would hold
+                c.request("/v2/")
+                assert relay.regctl("undrain").returncode == 0
+                assert c.answer().status == 200
+        finally:
+            child.terminate()
+            assert child.wait(20) == 0
+    relay.process = None
+    relay.start()
+
+
+# --- the rest of regctl -------------------------------------------------------------------------------------------------
+
+def test_config_shows_what_is_in_effect(relay):
+    edit(relay, "level = info", "level = debug")
+    text = relay.regctl("config").stdout
+    assert "level = info" in text and f"# {relay.config}:" in text
+    assert relay.regctl("reload").returncode == 0
+    assert "level = debug" in relay.regctl("config").stdout
+
+
+def test_log_level(relay):
+    assert relay.regctl("log-level").stdout == "info\n"
+    assert relay.regctl("log-level", "debug").stdout == "debug\n"
+    assert relay.regctl("log-level").stdout == "debug\n"
+    rawhttp.get(relay.port, "/nothing")
+    relay.wait_log('"level":"debug"')
+    done = relay.regctl("log-level", "shouting")
+    assert done.returncode == 1 and "debug" in done.stderr
+
+
+def test_curl_gets_every_resource(relay):
+    def curl(*args):
+        return run(["curl", "-sS", "--unix-socket", relay.control, "-w", "\n%{http_code}", *args]).stdout.rsplit("\n", 1)
+    for path in ("status", "stats", "workers", "config", "version"):
+        body, code = curl(f"http://localhost/v1/{path}")
+        assert code == "200" and body.startswith("{")
+    assert curl("-XPOST", "http://localhost/v1/reload")[1] == "200"
+    assert curl("-XPOST", "-d", '{"level":"notice"}', "http://localhost/v1/log-level")[1] == "200"
+    assert curl("-XPOST", "-d", '{"nonsense":1}', "http://localhost/v1/reload")[1] == "400"
+    assert curl("http://localhost/v1/reload")[1] == "405"
