@@ -80,6 +80,7 @@ void stop_failed(struct master *m, int status);
 void notify_ready(const struct master *m);
 void notify_reloading(void);
 void notify_drained(void);
+void notify_extend(void);
 void notify_stopping(const struct master *m);
 void notify_watchdog(void);
 

@@ -30,6 +30,12 @@ void notify_drained(void)
 	(void)sd_notify(0, "STATUS=Drained: accepting nothing until undrain or stop");
 }
 
+/* A drain may take longer than the service manager's patience: each word buys some more. */
+void notify_extend(void)
+{
+	(void)sd_notify(0, "EXTEND_TIMEOUT_USEC=15000000");
+}
+
 void notify_watchdog(void)
 {
 	(void)sd_notify(0, "WATCHDOG=1");

@@ -31,6 +31,8 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *user)
 	stats_report_process(&m->shm->slot[0]);
 	if (!m->current || generation_ready(m->current) > 0 || m->state != MASTER_SERVING)
 		notify_watchdog();
+	if (m->stopping)
+		notify_extend();
 	int r = sd_event_source_set_time_relative(s, TICK_MS * 1000);
 	return r < 0 ? r : sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
