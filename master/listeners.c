@@ -37,6 +37,17 @@ static bool same_address(const struct sockaddr_storage *a, const struct sockaddr
 	return x->sin6_port == y->sin6_port && memcmp(&x->sin6_addr, &y->sin6_addr, sizeof(x->sin6_addr)) == 0;
 }
 
+/* "*" is also the 0.0.0.0 that somebody opened for us, or that it became where there is no IPv6. */
+static bool is_at(const struct conf_address *wanted, const struct sockaddr_storage *have)
+{
+	const struct sockaddr_in *four = (const struct sockaddr_in *)have;
+
+	if (wanted->dual && have->ss_family == AF_INET)
+		return four->sin_addr.s_addr == htonl(INADDR_ANY)
+		       && four->sin_port == ((const struct sockaddr_in6 *)&wanted->sa)->sin6_port;
+	return same_address(&wanted->sa, have);
+}
+
 static int inherited_prepare(int fd, struct err *reterr)
 {
 	int flags = fcntl(fd, F_GETFL);
@@ -104,7 +115,7 @@ int listeners_inherit(struct listeners *ret, struct err *reterr)
 static bool is_wanted(const struct conf_addresses *wanted, const struct conf_address *a)
 {
 	for (unsigned i = 0; i < wanted->count; i++)
-		if (same_address(&wanted->items[i].sa, &a->sa))
+		if (is_at(&wanted->items[i], &a->sa))
 			return true;
 	return false;
 }
@@ -124,7 +135,7 @@ static const struct listener *find(const struct listeners *const *from, const st
 	for (; *from; from++)
 		for (unsigned i = 0; i < (*from)->count; i++) {
 			const struct listener *l = &(*from)->item[i];
-			if (l->fd >= 0 && same_address(&l->address.sa, &a->sa))
+			if (l->fd >= 0 && is_at(a, &l->address.sa))
 				return l;
 		}
 	return NULL;

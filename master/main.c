@@ -2,9 +2,11 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "exitcode.h"
 #include "keeper.h"
@@ -105,8 +107,19 @@ static int serve(const char *path)
 	return master_run(c, &children);
 }
 
+/* A descriptor 0, 1 or 2 that was closed would become a socket of ours, and get what is meant for standard error. */
+static bool fill_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
+	if (!fill_standard_fds())
+		return EXITCODE_RESOURCE;
 	const struct options o = options_parse(argc, argv);
 
 	switch (o.mode) {

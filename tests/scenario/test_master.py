@@ -151,6 +151,32 @@ def test_inherited_listener_is_used_and_a_foreign_one_refused(tmp_path, start_re
     relay.start()
 
 
+def test_inherited_any_address_of_ipv4_is_the_star(start_relay, origin):
+    relay = start_relay(proxy=origin.address, start=False)
+    listener = socket.create_server(("0.0.0.0", relay.port))
+    relay.config.write_text(relay.config.read_text().replace(f"address = 127.0.0.1:{relay.port}", f"address = *:{relay.port}"))
+    script = 'exec 3<&%d; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@"' % listener.fileno()
+    child = subprocess.Popen(["bash", "-c", script, "bash", REGRELAYD, "-c", relay.config], pass_fds=[listener.fileno()],
+                             stderr=subprocess.DEVNULL)
+    try:
+        wait_until(relay.control.exists, 10, "the control socket")
+        wait_until(lambda: relay.status()["state"] == "serving", 10, "serving")
+        assert relay.api("POST", "/v1/reload")[0] == 200
+        origin.answer("/v2/", ok())
+        assert rawhttp.get(relay.port, "/v2/").status == 200
+    finally:
+        child.terminate()
+        assert child.wait(10) == 0
+        listener.close()
+    relay.start()
+
+
+def test_closed_standard_descriptors_are_not_reused(tmp_path, start_relay, origin):
+    relay = start_relay(proxy=origin.address, wrapper=["bash", "-c", 'exec "$0" "$@" <&- >&-'])
+    pid = relay.process.pid
+    assert [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in (0, 1)] == ["/dev/null"] * 2
+
+
 @pytest.mark.parametrize("address,tries", [("127.0.0.1:{}", ["127.0.0.1"]), ("[::1]:{}", ["::1"]),
                                            ("*:{}", ["127.0.0.1", "::1"])])
 def test_listeners_v4_v6_dual(start_relay, origin, address, tries):
