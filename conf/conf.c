@@ -240,6 +240,17 @@ int conf_load(const char *path, struct conf **ret, struct conf_errors *errors)
 	return 0;
 }
 
+int conf_file_hash(const char *path, char ret[65], struct err *reterr)
+{
+	CLEANUP(free_p) char *bytes = NULL;
+	size_t n;
+	int r = file_read(path, &bytes, &n, reterr);
+
+	if (r == 0)
+		r = sha256_hex(sv_make(bytes, n), ret);
+	return r < 0 && !reterr->code ? err_sys(reterr, r, "cannot hash") : r;
+}
+
 unsigned conf_public_port(const struct conf *c)
 {
 	if (c->listen.public_port || c->listen.address.count == 0)

@@ -148,6 +148,9 @@ void conf_errors_free(struct conf_errors *e);
 MUST_CHECK int conf_load(const char *path, struct conf **ret, struct conf_errors *errors);
 void conf_free(struct conf *c);
 
+/* The hash that conf_load would give these bytes now, without reading what they say.  0 or -errno with reterr. */
+MUST_CHECK int conf_file_hash(const char *path, char ret[65], struct err *reterr);
+
 /* Prints the effective configuration as a file that loads to the same, with the origin of each value as a
  * comment and secrets masked. */
 int conf_dump(const struct conf *c, int fd);

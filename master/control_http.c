@@ -39,7 +39,7 @@ static enum control_progress take_head(struct control_request *r, const struct h
 	const enum control_call call = control_call_find(h->target);
 
 	if (call == CONTROL_CALLS)
-		return refuse(ret, 404, "there is no such path: /v1/status, stats, workers, version, stop");
+		return refuse(ret, 404, "there is no such path below /v1/; see regctl(1)");
 	if (!sv_eq(h->method_text, sv_str(control_call_row(call)->method))) {
 		*ret = (struct control_refusal){ 405, "this path wants another method",
 		                                 control_call_row(call)->method };
@@ -79,10 +79,12 @@ static const char *reason_of(unsigned status)
 	case 200: return "OK";
 	case 400: return "Bad Request";
 	case 404: return "Not Found";
+	case 409: return "Conflict";
 	case 405: return "Method Not Allowed";
 	case 411: return "Length Required";
 	case 413: return "Content Too Large";
 	case 414: return "URI Too Long";
+	case 422: return "Unprocessable Content";
 	case 431: return "Request Header Fields Too Large";
 	case 501: return "Not Implemented";
 	case 505: return "HTTP Version Not Supported";

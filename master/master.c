@@ -221,6 +221,8 @@ static int open_loop(struct master *m, struct err *reterr)
 	if (r >= 0)
 		r = reload_start(m);
 	if (r >= 0)
+		r = config_watch_start(m);
+	if (r >= 0)
 		r = sd_event_add_defer(m->event, &m->collector, on_collect, m);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(m->collector, SD_EVENT_OFF);
@@ -260,6 +262,7 @@ static int prepare(struct master *m, struct err *reterr)
 static void close_all(struct master *m)
 {
 	control_close(m->control);
+	config_watch_stop(&m->config_watch);
 	reload_done(m);
 	for (unsigned i = 0; i < SHM_GENERATIONS; i++)
 		generation_free(m->generation[i]);

@@ -1,8 +1,9 @@
-/* The master's state, for the files of master/ that are parts of it: master.c, pulse.c, reaper.c, stop.c, view.c. */
+/* The master's state, for the files of master/ that are parts of it: master.c, pulse.c, reaper.c, reload.c, stop.c, view.c. */
 #ifndef MASTER_IMPL_H
 #define MASTER_IMPL_H
 
 #include "book.h"
+#include "config_watch.h"
 #include "control.h"
 #include "generation.h"
 #include "listeners.h"
@@ -35,6 +36,7 @@ struct master {
 	int exit_status;
 	bool stopping;               /* exit when all children are gone */
 	struct reload reload;
+	struct config_watch config_watch;
 	struct generation *undraining; /* being born after a drain; NULL = none */
 	struct list drain_waiters, undrain_waiters; /* struct view_waiter */
 	sd_event_source *collector;  /* frees what has ended; off unless there is something */

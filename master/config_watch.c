@@ -1,0 +1,119 @@
+/* Reload by itself when a mounted ConfigMap was swapped.  Master. */
+#include "config_watch.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/inotify.h>
+
+#include "exitcode.h"
+#include "log.h"
+#include "master_impl.h"
+
+#define SWAP_NAME  "..data"
+#define SETTLE_MS  100   /* after the swap: events come in handfuls */
+#define RETRY_MS   5000  /* a directory that is gone, a daemon that drains */
+#define AGAIN_MS   30000 /* a reload that was refused for another reason than the file */
+
+static void look_in(struct config_watch *w, uint64_t ms)
+{
+	if (sd_event_source_set_time_relative(w->look, ms * 1000) < 0
+	    || sd_event_source_set_enabled(w->look, SD_EVENT_ONESHOT) < 0)
+		log_error("changes of the configuration are not noticed any more");
+}
+
+static int on_directory(sd_event_source *s, const struct inotify_event *event, void *user)
+{
+	struct config_watch *w = user;
+
+	if (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT)) {
+		w->directory = sd_event_source_disable_unref(s);
+		look_in(w, RETRY_MS);
+	} else if ((event->mask & IN_Q_OVERFLOW) || (event->len > 0 && strcmp(event->name, SWAP_NAME) == 0)) {
+		look_in(w, SETTLE_MS);
+	}
+	return 0;
+}
+
+/* 0 or -errno of the directory. */
+static int watch_directory(struct master *m)
+{
+	const char *path = m->conf->path, *slash = strrchr(path, '/');
+	CLEANUP(free_p) char *directory = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+
+	if (!directory)
+		return -ENOMEM;
+	int r = sd_event_add_inotify(m->event, &m->config_watch.directory, directory,
+	                             IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR, on_directory, &m->config_watch);
+	return r < 0 ? r : 0;
+}
+
+/* The end of the reload that this asked for. */
+static void on_answer(struct view_waiter *waiter, const struct view_answer *a)
+{
+	struct config_watch *w = container_of(waiter, struct config_watch, waiter);
+
+	list_del(&waiter->node);
+	if (a->exit == EXITCODE_OK || a->exit == EXITCODE_CONFIG)
+		return;
+	w->tried[0] = '\0';
+	look_in(w, AGAIN_MS);
+}
+
+/* The running file is news only after another one was refused. */
+static bool is_news(const struct master *m, const char *hash)
+{
+	if (strcmp(hash, m->config_watch.tried) == 0)
+		return false;
+	return strcmp(hash, m->conf->hash) != 0 || m->reload.error[0];
+}
+
+static int on_look(sd_event_source *s, uint64_t usec, void *user)
+{
+	struct master *m = user;
+	struct config_watch *w = &m->config_watch;
+	char hash[sizeof(w->tried)];
+	struct err why;
+
+	(void)s, (void)usec;
+	if (!w->directory && watch_directory(m) < 0) {
+		look_in(w, RETRY_MS);
+		return 0;
+	}
+	if (m->stopping)
+		return 0;
+	if (m->state != MASTER_SERVING || !list_empty(&w->waiter.node)) {
+		look_in(w, RETRY_MS);
+		return 0;
+	}
+	if (conf_file_hash(m->conf->path, hash, &why) < 0 || !is_news(m, hash))
+		return 0;
+	(void)sv_copy(w->tried, sizeof(w->tried), sv_str(hash));
+	log_notice("the configuration was replaced on disk: reloading");
+	reload_request(m, false, &w->waiter);
+	return 0;
+}
+
+int config_watch_start(struct master *m)
+{
+	struct config_watch *w = &m->config_watch;
+
+	list_init(&w->waiter.node);
+	w->waiter.answer = on_answer;
+	int r = sd_event_add_time_relative(m->event, &w->look, CLOCK_MONOTONIC, 0, 1000, on_look, m);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(w->look, SD_EVENT_OFF);
+	if (r < 0)
+		return r;
+	int error = watch_directory(m);
+	if (error < 0) {
+		log_warning("cannot watch the directory of %s: %s; trying again", m->conf->path, strerror(-error));
+		look_in(w, RETRY_MS);
+	}
+	return 0;
+}
+
+void config_watch_stop(struct config_watch *w)
+{
+	w->directory = sd_event_source_disable_unref(w->directory);
+	w->look = sd_event_source_disable_unref(w->look);
+}

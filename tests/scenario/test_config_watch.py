@@ -1,0 +1,91 @@
+"""A mounted ConfigMap that is swapped reloads by itself; nothing else does."""
+import os
+import shutil
+
+import pytest
+from tools import rawhttp
+from tools.origin import ok
+from tools.process import wait_until
+
+
+class Mount:
+    """A directory as the kubelet makes one: NAME -> ..data/NAME, ..data -> a directory that is replaced whole."""
+
+    def __init__(self, directory, text):
+        self.dir = directory
+        self.dir.mkdir()
+        self._count = 0
+        self._current = None
+        self.swap(text)
+        os.symlink("..data/regrelay.ini", self.dir / "regrelay.ini")
+
+    def swap(self, text):
+        self._count += 1
+        new = self.dir / f"..2026_11_{self._count}"
+        new.mkdir()
+        (new / "regrelay.ini").write_text(text)
+        os.symlink(new.name, self.dir / "..data_tmp")
+        os.rename(self.dir / "..data_tmp", self.dir / "..data")
+        if self._current:
+            shutil.rmtree(self._current)
+        self._current = new
+
+
+@pytest.fixture
+def mounted(start_relay, origin, tmp_path):
+    origin.route(".*", lambda r, send: send(ok()))
+    relay = start_relay(proxy=origin.address, start=False)
+    relay.text = relay.config.read_text()
+    relay.mount = Mount(tmp_path / "mount", relay.text)
+    relay.config = relay.mount.dir / "regrelay.ini"
+    return relay.start()
+
+
+def reloads(relay, result="ok"):
+    return relay.stat("regrelay_config_reloads_total", result=result)
+
+
+def test_swap_reloads(mounted, origin):
+    for n in (1, 2, 3):
+        mounted.mount.swap(mounted.text + f"location_id = L{n}\n")
+        wait_until(lambda: reloads(mounted) == n, 20, f"reload {n}")
+        assert rawhttp.get(mounted.port, "/v2/").status == 200
+        assert origin.requests[-1].header("SAP-Connectivity-SCC-Location_ID") == f"L{n}"
+
+
+def test_swap_to_the_same_bytes_and_an_edit_in_place_do_not(mounted):
+    mounted.mount.swap(mounted.text)
+    (mounted.mount.dir / "other").write_text("x")
+    mounted.config.resolve().write_text(mounted.text + "location_id = L1\n")
+    mounted.mount.swap(mounted.text + "location_id = L2\n")     # the first that counts
+    wait_until(lambda: reloads(mounted) == 1, 20, "the reload")
+    assert mounted.status()["generation"] == 2
+
+
+def test_bad_swap_is_refused_once_and_the_old_one_again_is_good(mounted):
+    bad = mounted.text + "locaton_id = L1\n"
+    mounted.mount.swap(bad)
+    wait_until(lambda: reloads(mounted, "failed") == 1, 20, "the refusal")
+    assert "did you mean 'location_id'" in mounted.status()["last_reload"]["error"]
+    mounted.mount.swap(bad)                  # nothing new: one error line for one mistake
+    mounted.mount.swap(mounted.text)
+    wait_until(lambda: reloads(mounted) == 1, 20, "the mended file")
+    assert reloads(mounted, "failed") == 1
+    assert mounted.status()["last_reload"]["result"] == "ok"
+    assert mounted.stat("regrelay_config_last_reload_successful") == 1
+
+
+def test_swap_while_drained_counts_after_undrain(mounted, origin):
+    assert mounted.regctl("drain", "--wait").returncode == 0
+    mounted.mount.swap(mounted.text + "location_id = L1\n")
+    assert mounted.regctl("undrain").returncode == 0
+    assert rawhttp.get(mounted.port, "/v2/").status == 200
+    assert origin.requests[-1].header("SAP-Connectivity-SCC-Location_ID") == "L1"
+
+
+def test_directory_that_is_replaced_is_found_again(mounted):
+    mounted.mount.dir.rename(mounted.mount.dir.with_name("gone"))
+    mounted.mount = Mount(mounted.mount.dir, mounted.text + "location_id = L1\n")
+    wait_until(lambda: reloads(mounted) == 1, 30, "the new directory")
+    mounted.mount.swap(mounted.text + "location_id = L2\n")
+    wait_until(lambda: reloads(mounted) == 2, 30, "a swap in it")
