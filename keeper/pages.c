@@ -9,6 +9,7 @@
 #include "config.h"
 #include "errors.h"
 #include "stats_series.h"
+#include "stats_totals.h"
 
 /* A body under construction. */
 struct writer {
@@ -83,8 +84,8 @@ static void upstream_down(const struct heritage *h, char *text, size_t cap)
 {
 	for (unsigned i = 0; i < h->conf->proxies; i++) {
 		const struct conf_proxy *p = h->conf->proxy[i];
-		const struct series_seen seen = series_upstream_seen(h->shm, p->index);
-		if (series_seen_down(&seen)) {
+		const struct stats_seen seen = stats_upstream_seen(h->shm, p->index);
+		if (stats_seen_down(&seen)) {
 			(void)snprintf(text, cap, "upstream %s: %s", p->name, error_row(seen.error)->name);
 			return;
 		}
@@ -109,9 +110,11 @@ static int write_series(struct series_visitor *v, const struct series *s)
 {
 	struct writer *w = container_of(v, struct writer, visitor);
 
+	static const char *const types[] = { [SERIES_COUNTER] = "counter", [SERIES_GAUGE] = "gauge",
+		                             [SERIES_HISTOGRAM] = "histogram" };
+
 	if (s->first)
-		(void)fprintf(w->f, "# HELP %s %s\n# TYPE %s %s\n", s->family, s->help, s->family,
-		              s->kind == SERIES_COUNTER ? "counter" : "gauge");
+		(void)fprintf(w->f, "# HELP %s %s\n# TYPE %s %s\n", s->family, s->help, s->family, types[s->kind]);
 	const bool whole = s->value < 9e18 && s->value == (double)(int64_t)s->value;
 	(void)fprintf(w->f, whole ? "%s %.0f\n" : "%s %.6f\n", s->name, s->value);
 	return 0;

@@ -2,6 +2,7 @@ noinst_LIBRARIES += lib/librrlib.a
 lib_librrlib_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIB_INC)
 lib_librrlib_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
 lib_librrlib_a_SOURCES = \
+	lib/base64.c lib/base64.h \
 	lib/buf.c lib/buf.h \
 	lib/cleanup.h \
 	lib/clock.h \
@@ -22,10 +23,12 @@ lib_librrlib_a_SOURCES = \
 	lib/loop.c lib/loop.h \
 	lib/msg.c lib/msg.def lib/msg.h \
 	lib/num.c lib/num.h \
+	lib/pulls.c lib/pulls.h \
 	lib/sha256.c lib/sha256.h \
 	lib/shm.c lib/shm.h \
 	lib/stats.c lib/stats.def lib/stats.h \
 	lib/stats_series.c lib/stats_series.h \
+	lib/stats_totals.c lib/stats_totals.h \
 	lib/strview.c lib/strview.h \
 	lib/transport.c lib/transport.h \
 	lib/url.c lib/url.h

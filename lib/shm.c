@@ -8,7 +8,8 @@
 
 struct shm *shm_open_anonymous(struct err *reterr)
 {
-	void *p = mmap(NULL, sizeof(struct shm), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	/* Large and mostly never touched: no memory is set aside for it. */
+	void *p = mmap(NULL, sizeof(struct shm), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED) {
 		(void)err_sys(reterr, -errno, "cannot map %zu bytes of shared memory", sizeof(struct shm));

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 
 #include "err.h"
+#include "pulls.h"
 #include "stats.h"
 
 #define SHM_SLOTS       256 /* 0 is the master's */
@@ -48,6 +49,7 @@ struct shm {
 	_Atomic uint64_t reloaded_wall_ms; /* of the last good one; 0 = none since the start */
 	_Atomic uint32_t slots_used;         /* slots below it have had an owner (0 = not known); written by the master */
 	struct stats_slot slot[SHM_SLOTS];
+	struct pulls_table pulls[SHM_SLOTS];
 	struct names_entry names[SHM_GENERATIONS][SHM_NAMES];
 };
 

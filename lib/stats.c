@@ -55,6 +55,29 @@ const char *stats_reason_name(enum stats_reason r)
 	return r < REASON_COUNT ? names[r] : "other";
 }
 
+const struct stats_scale stats_scale_ms = {
+	.bounds = 15,
+	.unit = 1000,
+	.bound = { 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 120000, 300000 },
+};
+
+/* 1 KiB to 1.9 GiB, by fives. */
+const struct stats_scale stats_scale_bytes = {
+	.bounds = 10,
+	.unit = 1,
+	.bound = { 1024, 5120, 25600, 128000, 640000, 3200000, 16000000, 80000000, 400000000, 2000000000 },
+};
+
+void stats_observe(struct stats_histogram *h, const struct stats_scale *scale, uint64_t value)
+{
+	unsigned i = 0;
+
+	while (i < scale->bounds && value > scale->bound[i])
+		i++;
+	stats_add(&h->bucket[i], 1);
+	stats_add(&h->sum, value);
+}
+
 void stats_zero_gauges(struct stats_slot *slot)
 {
 	stats_set(&slot->sessions, 0);
@@ -63,6 +86,8 @@ void stats_zero_gauges(struct stats_slot *slot)
 #include "stats.def"
 #undef COUNTER
 #undef GAUGE
+	for (size_t i = 0; i < ROUTE_COUNT; i++)
+		stats_set(&slot->in_flight[i], 0);
 	for (size_t i = 0; i < STATS_UPSTREAMS; i++) {
 		stats_set(&slot->upstream[i].connections, 0);
 		stats_set(&slot->upstream[i].idle, 0);
@@ -98,6 +123,9 @@ static void report_fds(struct stats_slot *slot)
 	(void)closedir(d);
 	if (count > 3)
 		stats_set(&slot->open_fds, count - 3); /* ".", ".." and the directory itself */
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+		stats_set(&slot->max_fds, limit.rlim_cur);
 }
 
 void stats_report_process(struct stats_slot *slot)

@@ -29,6 +29,22 @@ enum stats_code {
 /* Why an exchange with an upstream failed (label reason). */
 enum stats_reason { REASON_DNS, REASON_CONNECT, REASON_PROXY, REASON_TLS, REASON_TIMEOUT, REASON_RESET, REASON_PROTOCOL, REASON_COUNT };
 
+#define STATS_BOUNDS 15
+/* How often a value came, by its size; the last bucket takes what is beyond all bounds. */
+struct stats_histogram {
+	_Atomic uint64_t bucket[STATS_BOUNDS + 1];
+	_Atomic uint64_t sum;
+};
+
+/* The upper bounds of the buckets, inclusive and rising, and how many of their unit make the unit of the series. */
+struct stats_scale {
+	unsigned bounds; /* <= STATS_BOUNDS */
+	double unit;
+	uint64_t bound[STATS_BOUNDS];
+};
+extern const struct stats_scale stats_scale_ms;    /* shown in seconds */
+extern const struct stats_scale stats_scale_bytes; /* shown in bytes */
+
 struct stats_upstream {
 	_Atomic uint64_t connects;        /* connections opened */
 	_Atomic uint64_t reused;          /* exchanges on a pooled connection */
@@ -37,6 +53,7 @@ struct stats_upstream {
 	_Atomic uint64_t waiting;         /* gauge: fetches queued for a connection */
 	_Atomic uint64_t requests[STATS_CODE_COUNT];
 	_Atomic uint64_t errors[REASON_COUNT];
+	struct stats_histogram connect;   /* ms */
 	_Atomic uint64_t last_success_ms; /* CLOCK_MONOTONIC; 0 = never */
 	_Atomic uint64_t last_error_ms;
 	_Atomic uint32_t last_error;      /* enum reply_id of the last failure (upstream/errors.def); a claim */
@@ -51,7 +68,11 @@ struct stats_slot {
 #include "stats.def"
 #undef COUNTER
 #undef GAUGE
+	_Atomic uint64_t in_flight[ROUTE_COUNT]; /* gauge */
 	_Atomic uint64_t requests[ROUTE_COUNT][STATS_METHODS][STATS_CODE_COUNT];
+	struct stats_histogram duration[ROUTE_COUNT];   /* ms, from head to the last byte */
+	struct stats_histogram first_byte[ROUTE_COUNT]; /* ms, from head to head */
+	struct stats_histogram size[ROUTE_COUNT];       /* bytes of the answer's body */
 	struct stats_upstream upstream[STATS_UPSTREAMS];
 };
 
@@ -75,6 +96,9 @@ static inline void stats_sub(_Atomic uint64_t *c, uint64_t n)
 {
 	stats_set(c, stats_get(c) - n);
 }
+
+/* The owner counts a value. */
+void stats_observe(struct stats_histogram *h, const struct stats_scale *scale, uint64_t value);
 
 enum stats_code stats_code_of(unsigned status);
 const char *stats_code_name(enum stats_code c);       /* "200" ... "other" */

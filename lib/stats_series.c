@@ -6,112 +6,21 @@
 #include <string.h>
 
 #include "clock.h"
-
-struct upstream_totals {
-	uint64_t connects, reused, connections, idle, waiting;
-	uint64_t requests[STATS_CODE_COUNT], errors[REASON_COUNT];
-	struct series_seen seen;
-};
-
-struct totals {
-	uint64_t cpu_us;
-#define COUNTER(field, series, help) uint64_t field;
-#define GAUGE(field, series, help)   uint64_t field;
-#include "stats.def"
-#undef COUNTER
-#undef GAUGE
-	uint64_t requests[ROUTE_COUNT][STATS_METHODS][STATS_CODE_COUNT];
-	struct upstream_totals upstream[STATS_UPSTREAMS];
-};
+#include "stats_totals.h"
 
 struct walk {
 	const struct series_source *src;
 	struct series_visitor *visitor;
-	struct totals sum;
+	struct stats_totals sum;
 	char family[SERIES_NAME_MAX]; /* of the last series */
 	int r;                        /* not 0 = the visitor ended the walk */
 };
 
-/* --- sums over the slots ------------------------------------------------------------------------- */
-
-/* Slots that never had an owner are left alone: reading them would make the kernel find memory for them. */
-static unsigned slots_of(const struct shm *shm)
-{
-	uint32_t used = atomic_load_explicit(&shm->slots_used, memory_order_relaxed);
-
-	return used > 0 && used < SHM_SLOTS ? used : SHM_SLOTS;
-}
-
-static void add_seen(struct series_seen *seen, const struct stats_upstream *u)
-{
-	uint64_t success_ms = stats_get(&u->last_success_ms), error_ms = stats_get(&u->last_error_ms);
-
-	if (success_ms > seen->success_ms)
-		seen->success_ms = success_ms;
-	if (error_ms > seen->error_ms) {
-		seen->error_ms = error_ms;
-		seen->error = atomic_load_explicit(&u->last_error, memory_order_relaxed);
-	}
-}
-
-static void add_upstream(struct upstream_totals *t, const struct stats_upstream *u)
-{
-	t->connects += stats_get(&u->connects);
-	t->reused += stats_get(&u->reused);
-	t->connections += stats_get(&u->connections);
-	t->idle += stats_get(&u->idle);
-	t->waiting += stats_get(&u->waiting);
-	for (size_t i = 0; i < STATS_CODE_COUNT; i++)
-		t->requests[i] += stats_get(&u->requests[i]);
-	for (size_t i = 0; i < REASON_COUNT; i++)
-		t->errors[i] += stats_get(&u->errors[i]);
-	add_seen(&t->seen, u);
-}
-
-static void add_slot(struct walk *w, const struct stats_slot *slot)
-{
-	struct totals *t = &w->sum;
-
-	t->cpu_us += stats_get(&slot->cpu_us);
-#define COUNTER(field, series, help) t->field += stats_get(&slot->field);
-#define GAUGE(field, series, help)   t->field += stats_get(&slot->field);
-#include "stats.def"
-#undef COUNTER
-#undef GAUGE
-	for (size_t r = 0; r < ROUTE_COUNT; r++)
-		for (size_t m = 0; m < STATS_METHODS; m++)
-			for (size_t c = 0; c < STATS_CODE_COUNT; c++)
-				t->requests[r][m][c] += stats_get(&slot->requests[r][m][c]);
-	for (unsigned i = 0; i < w->src->upstreams; i++)
-		if (w->src->upstream[i])
-			add_upstream(&t->upstream[i], &slot->upstream[i]);
-}
-
-struct series_seen series_upstream_seen(const struct shm *shm, unsigned index)
-{
-	struct series_seen seen = { 0 };
-
-	for (unsigned i = 0; i < slots_of(shm); i++)
-		add_seen(&seen, &shm->slot[i].upstream[index]);
-	return seen;
-}
-
 /* --- one series ---------------------------------------------------------------------------------- */
 
-static void emit(struct walk *w, enum series_kind kind, const char *help, double value, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
-
-static void emit(struct walk *w, enum series_kind kind, const char *help, double value, const char *fmt, ...)
+static void visit(struct walk *w, const char *family, enum series_kind kind, const char *help, double value,
+                  const char *name)
 {
-	char name[SERIES_NAME_MAX], family[SERIES_NAME_MAX];
-	va_list ap;
-
-	if (w->r != 0)
-		return;
-	va_start(ap, fmt);
-	(void)vsnprintf(name, sizeof(name), fmt, ap);
-	va_end(ap);
-	(void)snprintf(family, sizeof(family), "%.*s", (int)strcspn(name, "{"), name);
 	const struct series s = {
 		.kind = kind,
 		.family = family,
@@ -120,8 +29,42 @@ static void emit(struct walk *w, enum series_kind kind, const char *help, double
 		.value = value,
 		.first = strcmp(family, w->family) != 0,
 	};
+
+	if (w->r != 0)
+		return;
 	w->r = w->visitor->visit(w->visitor, &s);
-	memcpy(w->family, family, sizeof(family));
+	(void)sv_copy(w->family, sizeof(w->family), sv_str(family));
+}
+
+static void emit_of(struct walk *w, const char *family, enum series_kind kind, const char *help, double value,
+                    const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+
+static void emit_of(struct walk *w, const char *family, enum series_kind kind, const char *help, double value,
+                    const char *fmt, ...)
+{
+	char name[SERIES_NAME_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(name, sizeof(name), fmt, ap);
+	va_end(ap);
+	visit(w, family, kind, help, value, name);
+}
+
+static void emit(struct walk *w, enum series_kind kind, const char *help, double value, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/* Of the family that the name has in front of its labels. */
+static void emit(struct walk *w, enum series_kind kind, const char *help, double value, const char *fmt, ...)
+{
+	char name[SERIES_NAME_MAX], family[SERIES_NAME_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(name, sizeof(name), fmt, ap);
+	va_end(ap);
+	(void)sv_copy(family, sizeof(family), sv_make(name, strcspn(name, "{")));
+	visit(w, family, kind, help, value, name);
 }
 
 static void counter(struct walk *w, const char *name, const char *help, uint64_t value)
@@ -132,6 +75,23 @@ static void counter(struct walk *w, const char *name, const char *help, uint64_t
 static void gauge(struct walk *w, const char *name, const char *help, uint64_t value)
 {
 	emit(w, SERIES_GAUGE, help, (double)value, "%s", name);
+}
+
+/* Buckets, sum and count; labels are NAME="VALUE". */
+static void histogram(struct walk *w, const char *family, const char *help, const char *labels,
+                      const struct stats_histogram_totals *h, const struct stats_scale *scale)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < scale->bounds; i++) {
+		n += h->bucket[i];
+		emit_of(w, family, SERIES_HISTOGRAM, help, (double)n, "%s_bucket{%s,le=\"%g\"}", family, labels,
+		        (double)scale->bound[i] / scale->unit);
+	}
+	n += h->bucket[scale->bounds];
+	emit_of(w, family, SERIES_HISTOGRAM, help, (double)n, "%s_bucket{%s,le=\"+Inf\"}", family, labels);
+	emit_of(w, family, SERIES_HISTOGRAM, help, (double)h->sum / scale->unit, "%s_sum{%s}", family, labels);
+	emit_of(w, family, SERIES_HISTOGRAM, help, (double)n, "%s_count{%s}", family, labels);
 }
 
 /* A label's value as the text format wants it; cut when it is longer than a name may be. */
@@ -166,6 +126,41 @@ static void emit_requests(struct walk *w)
 			}
 }
 
+static void emit_in_flight(struct walk *w)
+{
+	for (unsigned r = 0; r < ROUTE_COUNT; r++)
+		emit(w, SERIES_GAUGE, "Requests being answered", (double)w->sum.in_flight[r],
+		     "regrelay_http_requests_in_flight{route=\"%s\"}", stats_route_name(r));
+}
+
+/* Of routes that were asked for, and from the start of those that every pull asks for. */
+static void emit_route_histogram(struct walk *w, const char *family, const char *help,
+                                 const struct stats_histogram_totals h[ROUTE_COUNT], const struct stats_scale *scale)
+{
+	char labels[64];
+
+	for (unsigned r = 0; r < ROUTE_COUNT; r++) {
+		uint64_t n = 0;
+		for (unsigned i = 0; i <= STATS_BOUNDS; i++)
+			n += h[r].bucket[i];
+		if (n == 0 && r != ROUTE_PING && r != ROUTE_MANIFEST && r != ROUTE_BLOB)
+			continue;
+		(void)snprintf(labels, sizeof(labels), "route=\"%s\"", stats_route_name(r));
+		histogram(w, family, help, labels, &h[r], scale);
+	}
+}
+
+static void emit_times(struct walk *w)
+{
+	const struct stats_totals *t = &w->sum;
+
+	emit_route_histogram(w, "regrelay_http_request_duration_seconds", "From the head of a request to the end of its answer",
+	                     t->duration, &stats_scale_ms);
+	emit_route_histogram(w, "regrelay_http_time_to_first_byte_seconds", "From the head of a request to that of its answer",
+	                     t->first_byte, &stats_scale_ms);
+	emit_route_histogram(w, "regrelay_http_response_size_bytes", "Bodies of answers", t->size, &stats_scale_bytes);
+}
+
 /* Seconds since 1970 of a moment on the monotonic clock; 0 = never. */
 static double wall_seconds(uint64_t at_ms)
 {
@@ -176,7 +171,7 @@ static double wall_seconds(uint64_t at_ms)
 	return (double)(wall_ms - (now_ms > at_ms ? now_ms - at_ms : 0)) / 1000;
 }
 
-static void emit_upstream_requests(struct walk *w, const struct upstream_totals *t, const char *name)
+static void emit_upstream_requests(struct walk *w, const struct stats_upstream_totals *t, const char *name)
 {
 	for (unsigned c = 0; c < STATS_CODE_COUNT; c++)
 		if (t->requests[c] > 0 || c == STATS_CODE_200)
@@ -185,14 +180,14 @@ static void emit_upstream_requests(struct walk *w, const struct upstream_totals 
 			     stats_code_name(c));
 }
 
-static void emit_upstream_errors(struct walk *w, const struct upstream_totals *t, const char *name)
+static void emit_upstream_errors(struct walk *w, const struct stats_upstream_totals *t, const char *name)
 {
 	for (unsigned i = 0; i < REASON_COUNT; i++)
 		emit(w, SERIES_COUNTER, "Exchanges with the upstream that failed", (double)t->errors[i],
 		     "regrelay_upstream_errors_total{upstream=\"%s\",reason=\"%s\"}", name, stats_reason_name(i));
 }
 
-static void emit_upstream_connections(struct walk *w, const struct upstream_totals *t, const char *name)
+static void emit_upstream_connections(struct walk *w, const struct stats_upstream_totals *t, const char *name)
 {
 	static const char help[] = "Connections to the upstream";
 	/* The two are not read in one moment. */
@@ -204,31 +199,40 @@ static void emit_upstream_connections(struct walk *w, const struct upstream_tota
 	     "regrelay_upstream_connections{upstream=\"%s\",state=\"idle\"}", name);
 }
 
-static void emit_upstream_connects(struct walk *w, const struct upstream_totals *t, const char *name)
+static void emit_upstream_connects(struct walk *w, const struct stats_upstream_totals *t, const char *name)
 {
 	emit(w, SERIES_COUNTER, "Connections opened to the upstream", (double)t->connects,
 	     "regrelay_upstream_connects_total{upstream=\"%s\"}", name);
 }
 
-static void emit_upstream_reused(struct walk *w, const struct upstream_totals *t, const char *name)
+static void emit_upstream_reused(struct walk *w, const struct stats_upstream_totals *t, const char *name)
 {
 	emit(w, SERIES_COUNTER, "Exchanges on a connection that was open already", (double)t->reused,
 	     "regrelay_upstream_reused_total{upstream=\"%s\"}", name);
 }
 
-static void emit_upstream_waiting(struct walk *w, const struct upstream_totals *t, const char *name)
+static void emit_upstream_connect_time(struct walk *w, const struct stats_upstream_totals *t, const char *name)
+{
+	char labels[SERIES_NAME_MAX / 2 + 16];
+
+	(void)snprintf(labels, sizeof(labels), "upstream=\"%s\"", name);
+	histogram(w, "regrelay_upstream_connect_duration_seconds", "Opening a connection to the upstream", labels, &t->connect,
+	          &stats_scale_ms);
+}
+
+static void emit_upstream_waiting(struct walk *w, const struct stats_upstream_totals *t, const char *name)
 {
 	emit(w, SERIES_GAUGE, "Exchanges that wait for a connection", (double)t->waiting,
 	     "regrelay_upstream_waiting{upstream=\"%s\"}", name);
 }
 
-static void emit_upstream_up(struct walk *w, const struct upstream_totals *t, const char *name)
+static void emit_upstream_up(struct walk *w, const struct stats_upstream_totals *t, const char *name)
 {
 	emit(w, SERIES_GAUGE, "0 when the last exchange with the upstream failed; 1 otherwise, also before any",
-	     series_seen_down(&t->seen) ? 0 : 1, "regrelay_upstream_up{upstream=\"%s\"}", name);
+	     stats_seen_down(&t->seen) ? 0 : 1, "regrelay_upstream_up{upstream=\"%s\"}", name);
 }
 
-static void emit_upstream_success(struct walk *w, const struct upstream_totals *t, const char *name)
+static void emit_upstream_success(struct walk *w, const struct stats_upstream_totals *t, const char *name)
 {
 	emit(w, SERIES_GAUGE, "When the upstream last answered; 0 = never", wall_seconds(t->seen.success_ms),
 	     "regrelay_upstream_last_success_timestamp_seconds{upstream=\"%s\"}", name);
@@ -237,9 +241,10 @@ static void emit_upstream_success(struct walk *w, const struct upstream_totals *
 /* Family by family, so that all upstreams of one stand in a row. */
 static void emit_upstreams(struct walk *w)
 {
-	static void (*const families[])(struct walk *, const struct upstream_totals *, const char *) = {
+	static void (*const families[])(struct walk *, const struct stats_upstream_totals *, const char *) = {
 		emit_upstream_requests, emit_upstream_errors,  emit_upstream_connections, emit_upstream_connects,
 		emit_upstream_reused,   emit_upstream_waiting, emit_upstream_up,          emit_upstream_success,
+		emit_upstream_connect_time,
 	};
 	char name[SERIES_NAME_MAX / 2];
 
@@ -300,14 +305,17 @@ int series_each(const struct series_source *src, struct series_visitor *v)
 {
 	struct walk w = { .src = src, .visitor = v };
 
-	for (unsigned i = 0; i < slots_of(src->shm); i++)
-		add_slot(&w, &src->shm->slot[i]);
+	stats_total(src->shm, src->upstream, src->upstreams, &w.sum);
 	emit_daemon(&w);
 	emit_reloads(&w);
 	emit_requests(&w);
+	emit_in_flight(&w);
+	emit_times(&w);
 	emit_upstreams(&w);
 	emit_rows(&w);
 	emit(&w, SERIES_COUNTER, "User and system time of all processes", (double)w.sum.cpu_us / 1e6,
 	     "process_cpu_seconds_total");
+	emit(&w, SERIES_GAUGE, "When the master was started", (double)stats_get(&src->shm->started_wall_ms) / 1000,
+	     "process_start_time_seconds");
 	return w.r;
 }

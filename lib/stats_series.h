@@ -1,17 +1,11 @@
 /* Every series that /metrics and `GET /v1/stats` show, made from shared memory in one place, so that both always
- * agree.  Sums over slots; a dead process' counters stay in its slot.  Keeper and master. */
+ * agree.  Keeper and master. */
 #ifndef STATS_SERIES_H
 #define STATS_SERIES_H
 
 #include "shm.h"
 
 #define SERIES_NAME_MAX 256
-
-/* When an upstream was last seen to answer and to fail, by any process; CLOCK_MONOTONIC, 0 = never. */
-struct series_seen {
-	uint64_t success_ms, error_ms;
-	uint32_t error; /* enum error_id of that failure; a claim */
-};
 
 struct series_source {
 	const struct shm *shm;
@@ -20,11 +14,11 @@ struct series_source {
 	const char *version;         /* label of regrelay_build_info */
 };
 
-enum series_kind { SERIES_COUNTER, SERIES_GAUGE };
+enum series_kind { SERIES_COUNTER, SERIES_GAUGE, SERIES_HISTOGRAM };
 
 struct series {
 	enum series_kind kind;
-	const char *family; /* metric name without labels */
+	const char *family; /* metric name without labels, and without _bucket, _sum, _count of a histogram */
 	const char *help;
 	const char *name;   /* with labels, as exposed; unique in one walk */
 	double value;
@@ -35,15 +29,6 @@ struct series_visitor {
 	/* 0 = go on; anything else ends the walk and is returned.  s lives for the call only. */
 	int (*visit)(struct series_visitor *v, const struct series *s);
 };
-
-/* index < STATS_UPSTREAMS. */
-struct series_seen series_upstream_seen(const struct shm *shm, unsigned index);
-
-/* The last thing seen was an error: the one rule of /readyz?upstream=1, regrelay_upstream_up and `regctl status`. */
-static inline bool series_seen_down(const struct series_seen *seen)
-{
-	return seen->error_ms > seen->success_ms;
-}
 
 /* Visits all series, those of one family in a row.  0 or what visit returned. */
 int series_each(const struct series_source *src, struct series_visitor *v);

@@ -218,6 +218,7 @@ void child_ended(struct child *c, int status)
 	take_messages(c);
 	channel_close(c);
 	stats_zero_gauges(&c->generation->shm->slot[c->slot.shm_slot]);
+	pulls_reset(&c->generation->shm->pulls[c->slot.shm_slot]);
 	c->slot.exit_status = status;
 	c->slot.pid = 0;
 }

@@ -33,6 +33,12 @@ static int run_workers(struct master *m, const struct asked *q, struct control_a
 	return control_answer_make(a, 200, NULL, control_json_workers(m));
 }
 
+static int run_pulls(struct master *m, const struct asked *q, struct control_answer *a)
+{
+	(void)q;
+	return control_answer_make(a, 200, NULL, control_json_pulls(m));
+}
+
 static int run_version(struct master *m, const struct asked *q, struct control_answer *a)
 {
 	(void)m, (void)q;
@@ -131,6 +137,7 @@ static call_fn *const calls[CONTROL_CALLS] = {
 	[CONTROL_STATUS] = run_status,
 	[CONTROL_STATS] = run_stats,
 	[CONTROL_WORKERS] = run_workers,
+	[CONTROL_PULLS] = run_pulls,
 	[CONTROL_VERSION] = run_version,
 	[CONTROL_STOP] = run_stop,
 	[CONTROL_RELOAD] = run_reload,
@@ -147,6 +154,11 @@ int control_calls_run(struct master *m, enum control_call call, struct strview b
 
 	assert(call < CONTROL_CALLS && calls[call]);
 	return calls[call](m, &q, a);
+}
+
+int control_calls_last_line(const struct view_answer *done, struct control_answer *a)
+{
+	return control_answer_line(a, control_json_done(done));
 }
 
 int control_calls_answer(const struct view_answer *done, struct control_answer *a)

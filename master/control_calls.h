@@ -15,5 +15,7 @@ MUST_CHECK int control_calls_run(struct master *m, enum control_call call, struc
                                  struct view_waiter *w, struct control_answer *a);
 /* Makes the answer of a call that took its time.  0 or -ENOMEM. */
 MUST_CHECK int control_calls_answer(const struct view_answer *done, struct control_answer *a);
+/* The same as the last line of an answer of lines. */
+MUST_CHECK int control_calls_last_line(const struct view_answer *done, struct control_answer *a);
 
 #endif

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "control_calls.h"
+#include "control_json.h"
 
 #define START_BYTES 2048 /* a request of regctl or curl fits */
 #define BYTES_MAX   (CONTROL_HEAD_MAX + CONTROL_BODY_MAX)
@@ -104,13 +105,41 @@ static int run_call(struct client *c)
 static void on_answer(struct view_waiter *w, const struct view_answer *a)
 {
 	struct client *c = container_of(w, struct client, waiter);
-	int r = control_calls_answer(a, &c->answer);
+	int r = c->state == CLIENT_STREAM ? control_calls_last_line(a, &c->answer) : control_calls_answer(a, &c->answer);
 
 	list_del(&w->node);
-	if (c->state != CLIENT_WAIT) /* at once: client_judge goes on */
+	if (c->state != CLIENT_WAIT && c->state != CLIENT_STREAM) /* at once: client_judge goes on */
 		return;
 	if (r < 0 || client_enter(c, CLIENT_WRITE) < 0)
 		client_close(c);
+}
+
+/* The small piece in c->answer must find room at once: who reads so slowly does not want it. */
+static int client_push(struct client *c)
+{
+	const ssize_t n = send(c->fd, c->answer.bytes, c->answer.n, MSG_NOSIGNAL);
+	const bool all = n == (ssize_t)c->answer.n;
+
+	control_answer_done(&c->answer);
+	return all ? 0 : -EPIPE;
+}
+
+static int client_progress(struct client *c)
+{
+	int r = control_answer_line(&c->answer, control_json_progress(c->set->master));
+
+	if (r == 0)
+		r = client_push(c);
+	return r < 0 ? r : client_enter(c, CLIENT_STREAM);
+}
+
+static int client_stream(struct client *c)
+{
+	int r = control_answer_begin_lines(&c->answer);
+
+	if (r == 0)
+		r = client_push(c);
+	return r < 0 ? r : client_progress(c);
 }
 
 /* 0 = goes on; negative = the client is at its end. */
@@ -131,7 +160,9 @@ static int client_judge(struct client *c)
 	}
 	if (r < 0)
 		return r;
-	return client_enter(c, r == CONTROL_LATER && !c->answer.bytes ? CLIENT_WAIT : CLIENT_WRITE);
+	if (r != CONTROL_LATER || c->answer.bytes)
+		return client_enter(c, CLIENT_WRITE);
+	return c->request.streams ? client_stream(c) : client_enter(c, CLIENT_WAIT);
 }
 
 static int client_read(struct client *c)
@@ -180,6 +211,7 @@ static int on_io(sd_event_source *s, int fd, uint32_t events, void *userdata)
 	static int (*const step[CLIENT_STATES])(struct client *c) = {
 		[CLIENT_READ] = client_read,
 		[CLIENT_WAIT] = client_watch,
+		[CLIENT_STREAM] = client_watch,
 		[CLIENT_WRITE] = client_write,
 		[CLIENT_LINGER] = client_watch,
 		[CLIENT_HOLD] = client_watch,
@@ -197,6 +229,8 @@ static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
 	struct client *c = userdata;
 
 	(void)s, (void)usec;
+	if (c->state == CLIENT_STREAM && client_progress(c) == 0)
+		return 0;
 	log_debug("control client fd=%d waited too long for %s, closing", c->fd, rows[c->state].waits_for);
 	client_close(c);
 	return 0;

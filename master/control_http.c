@@ -50,6 +50,7 @@ static enum control_progress take_head(struct control_request *r, const struct h
 	if (h->framing == HTTP_BODY_LENGTH && h->content_length > CONTROL_BODY_MAX)
 		return refuse(ret, 413, "the body is larger than 64 KiB");
 	r->has_head = true;
+	r->streams = sv_eq(http_head_value(h, SV("Accept")), SV("application/x-ndjson"));
 	r->call = call;
 	r->head = h->bytes;
 	r->body = h->framing == HTTP_BODY_LENGTH ? (size_t)h->content_length : 0;
@@ -123,6 +124,32 @@ int control_answer_make(struct control_answer *a, unsigned status, const char *a
 	if (!text || n > CONTROL_ANSWER_MAX - CONTROL_HEAD_MAX)
 		return assemble(a, 500, NULL, failed, sizeof(failed) - 1);
 	return assemble(a, status, allow, text, n);
+}
+
+int control_answer_begin_lines(struct control_answer *a)
+{
+	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nCache-Control: no-store\r\n"
+	                           "Connection: close\r\n\r\n";
+
+	control_answer_done(a);
+	a->bytes = strdup(head);
+	a->n = sizeof(head) - 1;
+	return a->bytes ? 0 : -ENOMEM;
+}
+
+int control_answer_line(struct control_answer *a, json_t *line)
+{
+	CLEANUP(free_p) char *text = line ? json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+	char *bytes = NULL;
+	int n = text ? asprintf(&bytes, "%s\n", text) : -1;
+
+	json_decref(line);
+	control_answer_done(a);
+	if (n < 0)
+		return -ENOMEM;
+	a->bytes = bytes;
+	a->n = (size_t)n;
+	return 0;
 }
 
 int control_answer_error(struct control_answer *a, unsigned status, const char *allow, const char *text)

@@ -13,6 +13,7 @@ struct control_request {
 	struct wire wire;
 	bool has_head;
 	enum control_call call;  /* when has_head */
+	bool streams;            /* Accept names application/x-ndjson: progress is welcome */
 	size_t head, body;       /* bytes, when has_head; body <= CONTROL_BODY_MAX */
 };
 
@@ -41,6 +42,10 @@ struct control_answer {
 
 /* Makes the whole answer; takes body over (NULL, or too large: an answer 500).  0 or -ENOMEM (nothing made). */
 MUST_CHECK int control_answer_make(struct control_answer *a, unsigned status, const char *allow, json_t *body);
+/* The head of an answer of lines, whose end is the end of the connection. */
+MUST_CHECK int control_answer_begin_lines(struct control_answer *a);
+/* One line of such an answer, alone; takes line over (NULL: -ENOMEM). */
+MUST_CHECK int control_answer_line(struct control_answer *a, json_t *line);
 /* The answer {"error": text}. */
 MUST_CHECK int control_answer_error(struct control_answer *a, unsigned status, const char *allow, const char *text);
 void control_answer_done(struct control_answer *a);

@@ -8,7 +8,8 @@
 #include "errors.h"
 #include "stats_series.h"
 
-#define NEVER UINT64_MAX
+#define NEVER       UINT64_MAX
+#define PULLS_SHOWN 4096 /* rows of an answer; it has 4 MiB for them */
 
 /* Text as JSON; bytes that are no UTF-8 (a path may hold any) become '?'. */
 static json_t *text(const char *s)
@@ -136,6 +137,54 @@ json_t *control_json_status(const struct master *m)
 json_t *control_json_workers(const struct master *m)
 {
 	return json_pack("{s:o}", "workers", workers(m));
+}
+
+struct pulls_walk {
+	struct view_pulls pulls;
+	json_t *list;
+	unsigned left_out;
+};
+
+static json_t *total_of(const struct pull *p)
+{
+	return p->total == PULLS_UNKNOWN ? json_null() : json_integer(number(p->total));
+}
+
+static void put_pull(struct view_pulls *v, const struct view_pull *row)
+{
+	struct pulls_walk *walk = container_of(v, struct pulls_walk, pulls);
+	const struct pull *p = &row->pull;
+	const struct pull_texts *t = &p->texts;
+	const double age_s = seconds(row->age_ms);
+
+	if (json_array_size(walk->list) >= PULLS_SHOWN) {
+		walk->left_out++;
+		return;
+	}
+	append(&walk->list,
+	       json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:f, s:f, s:o}",
+	                 "slot", (json_int_t)row->slot, "pid", (json_int_t)row->pid, "generation", (json_int_t)row->generation,
+	                 "request_id", text(t->request_id), "client", text(t->client), "user", text(t->user),
+	                 "registry", text(t->registry), "repository", text(t->repository), "reference", text(t->reference),
+	                 "route", text(t->route), "bytes", number(p->bytes), "total", total_of(p), "age_s", age_s,
+	                 "rate_bytes_per_second", age_s > 0 ? (double)p->bytes / age_s : 0.0, "waits_for", text(t->waits_for)));
+}
+
+json_t *control_json_pulls(const struct master *m)
+{
+	struct pulls_walk walk = { .pulls.visit = put_pull, .list = json_array() };
+
+	view_pulls(m, &walk.pulls);
+	return json_pack("{s:o, s:I}", "pulls", walk.list, "unlisted", (json_int_t)walk.pulls.unlisted + walk.left_out);
+}
+
+json_t *control_json_progress(const struct master *m)
+{
+	struct view_progress p;
+
+	view_progress(m, &p);
+	return json_pack("{s:{s:s, s:I, s:I, s:f}}", "progress", "state", view_state(m), "pulls", (json_int_t)p.pulls,
+	                 "bytes_left", number(p.bytes_left), "oldest_s", seconds(p.oldest_ms));
 }
 
 json_t *control_json_version(void)

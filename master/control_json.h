@@ -10,7 +10,10 @@
 json_t *control_json_status(const struct master *m);
 json_t *control_json_stats(const struct master *m);
 json_t *control_json_workers(const struct master *m);
+json_t *control_json_pulls(const struct master *m);
 json_t *control_json_version(void);
+/* What a drain still waits for: one line of its progress. */
+json_t *control_json_progress(const struct master *m);
 /* The effective configuration as text, as `regrelayd -T` prints it. */
 json_t *control_json_config(const struct master *m);
 /* How a reload, drain or undrain ended. */

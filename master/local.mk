@@ -25,7 +25,7 @@ master_librrmaster_a_SOURCES = \
 	master/stop.c \
 	master/undrain.c \
 	master/user.c master/user.h \
-	master/view.c master/view.h
+	master/view.c master/view.h master/view_pulls.c
 
 dist_man_MANS += master/regrelayd.8
 

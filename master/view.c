@@ -4,7 +4,7 @@
 #include "child.h"
 #include "clock.h"
 #include "master_impl.h"
-#include "stats_series.h"
+#include "stats_totals.h"
 
 static void worker_row(const struct master *m, const struct child *c, struct view_worker *ret)
 {
@@ -46,10 +46,10 @@ unsigned view_upstreams(const struct master *m, struct view_upstream *ret, unsig
 
 	for (unsigned i = 0; i < m->conf->proxies && n < max; i++) {
 		const struct conf_proxy *p = m->conf->proxy[i];
-		const struct series_seen seen = series_upstream_seen(m->shm, p->index);
+		const struct stats_seen seen = stats_upstream_seen(m->shm, p->index);
 		ret[n++] = (struct view_upstream){
 			.name = p->name,
-			.state = series_seen_down(&seen) ? "down" : seen.success_ms ? "up" : "unknown",
+			.state = stats_seen_down(&seen) ? "down" : seen.success_ms ? "up" : "unknown",
 			.last_error = seen.error,
 			.last_error_age_ms = age_of(seen.error_ms, now),
 			.last_success_age_ms = age_of(seen.success_ms, now),

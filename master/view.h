@@ -8,6 +8,7 @@
 #include "conf.h"
 #include "heritage.h"
 #include "list.h"
+#include "pulls.h"
 
 struct master;
 
@@ -45,6 +46,30 @@ uint64_t view_uptime_ms(const struct master *m);
 void view_last_reload(const struct master *m, struct view_reload *ret);
 const struct conf *view_conf(const struct master *m);
 const struct shm *view_shm(const struct master *m);
+
+/* One live pull.  What the worker wrote is a claim: shown, never acted upon. */
+struct view_pull {
+	struct pull pull;
+	unsigned slot;             /* of the worker */
+	pid_t pid;
+	uint32_t generation;
+	uint64_t age_ms;
+};
+
+/* A walk over all live pulls, by generation, worker and row. */
+struct view_pulls {
+	void (*visit)(struct view_pulls *v, const struct view_pull *row); /* row lives for the call */
+	unsigned listed, unlisted; /* visited; live without a row.  Both begin at 0 */
+};
+void view_pulls(const struct master *m, struct view_pulls *v);
+
+/* What a drain still waits for. */
+struct view_progress {
+	unsigned pulls;
+	uint64_t bytes_left;       /* of those whose length is known */
+	uint64_t oldest_ms;
+};
+void view_progress(const struct master *m, struct view_progress *ret);
 
 /* How a request ended that took its time. */
 struct view_answer {

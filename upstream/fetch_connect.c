@@ -77,6 +77,7 @@ void fetch_on_dial(struct fetch *f)
 		return;
 	}
 	f->facts.connect_ms = loop_now(f->upstream->loop) - f->dialled_ms;
+	stats_observe(&f->pool->stats->connect, &stats_scale_ms, f->facts.connect_ms);
 	fetch_ask(f);
 }
 

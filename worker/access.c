@@ -36,7 +36,7 @@ static void add_number(struct line *l, const char *key, uint64_t n)
 	add(l, (struct log_field)LF_INT(key, n));
 }
 
-static const char *peer_text(const union session_peer *peer, char dst[INET6_ADDRSTRLEN])
+const char *access_peer(const union session_peer *peer, char dst[INET6_ADDRSTRLEN])
 {
 	const struct in6_addr *six = &peer->v6.sin6_addr;
 
@@ -125,7 +125,7 @@ void access_line(const struct session *s)
 	add_number(&l, "duration_ms", now - rq->began_ms);
 	if (rq->head_ms)
 		add_number(&l, "ttfb_ms", rq->head_ms - rq->began_ms);
-	add_text(&l, "client.address", sv_str(peer_text(&s->peer, peer)), sizeof(peer));
+	add_text(&l, "client.address", sv_str(access_peer(&s->peer, peer)), sizeof(peer));
 	add_text(&l, "user_agent.original", rq->user_agent, AGENT_SHOWN);
 	add_upstream(&l, rq);
 	add_text(&l, "termination", sv_str(end_name(rq->end)), 16);

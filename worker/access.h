@@ -5,6 +5,9 @@
 
 #include "session.h"
 
+/* The peer's address as text, without port; "" = unknown.  Returns dst. */
+const char *access_peer(const union session_peer *peer, char dst[INET6_ADDRSTRLEN]);
+
 /* The request is over, complete or not. */
 void access_line(const struct session *s);
 /* An own answer goes out: warns when it is about the way to the registry, with cause and fix. */

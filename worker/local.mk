@@ -9,6 +9,7 @@ worker_librrworker_a_SOURCES = \
 	worker/fields.c worker/fields.h \
 	worker/http_date.c worker/http_date.h \
 	worker/linger.c \
+	worker/live.c worker/live.h \
 	worker/path.c worker/path.h \
 	worker/policy.c worker/policy.h \
 	worker/reply.c worker/reply.h \

@@ -8,7 +8,7 @@
 #define ANSWERS_KEPT 64
 
 void service_init(struct service *sv, struct loop *l, const struct conf *c, struct stats_slot *stats,
-                  struct upstream *u, service_fn *on_end)
+                  struct pulls_table *pulls, struct upstream *u, service_fn *on_end)
 {
 	*sv = (struct service){ .loop = l, .conf = c, .stats = stats, .upstream = u, .on_end = on_end };
 	/* A field may be as long as the head: the upstream side says which line is too long for the proxy. */
@@ -18,6 +18,7 @@ void service_init(struct service *sv, struct loop *l, const struct conf *c, stru
 	bufpool_init(&sv->heads, sv->limits.head + 16, HEADS_KEPT);
 	bufpool_init(&sv->answers, ANSWER_BYTES, ANSWERS_KEPT);
 	list_init(&sv->sessions);
+	pulls_init(&sv->pulls, pulls);
 	wire_setup(sv->limits.head);
 }
 

@@ -7,6 +7,7 @@
 #include "http_wire.h"
 #include "list.h"
 #include "loop.h"
+#include "pulls.h"
 #include "stats.h"
 #include "upstream.h"
 
@@ -22,6 +23,7 @@ struct service {
 	struct bufpool heads;      /* request heads: limits.head and what tells that it is too long */
 	struct bufpool answers;    /* response heads, framing, small pieces */
 	struct http_head scratch;  /* the head just parsed: read and done with before the next one */
+	struct pulls pulls;        /* rows of the requests under way */
 	struct list sessions;
 	unsigned count; /* of sessions, lingering ones too */
 	uint64_t next_id;
@@ -30,9 +32,9 @@ struct service {
 	service_fn *on_end; /* a session has ended; must not open or end others */
 };
 
-/* The pools and lists; conf, stats and upstream stay borrowed. */
+/* The pools and lists; what is handed in stays borrowed. */
 void service_init(struct service *sv, struct loop *l, const struct conf *c, struct stats_slot *stats,
-                  struct upstream *u, service_fn *on_end);
+                  struct pulls_table *pulls, struct upstream *u, service_fn *on_end);
 /* All sessions must have ended and the loop's deferred work be done. */
 void service_done(struct service *sv);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "access.h"
+#include "live.h"
 #include "log.h"
 
 #define STEPS_MAX   32   /* in one turn; then others come first */
@@ -76,10 +77,12 @@ static void on_deadline(struct timer *t)
 {
 	struct session *s = container_of(t, struct session, deadline);
 
-	if (rows[s->state].expire(s) == STEP_WAIT)
-		count_written(s);
-	else
+	if (rows[s->state].expire(s) != STEP_WAIT) {
 		session_run(s);
+		return;
+	}
+	count_written(s);
+	live_update(s);
 }
 
 static void count_gauge(const struct session *s, bool up)
@@ -123,6 +126,7 @@ void session_run(struct session *s)
 	for (unsigned n = 0; r == STEP_AGAIN && n < STEPS_MAX; n++)
 		r = rows[s->state].step(s);
 	count_written(s);
+	live_update(s);
 	if (r != STEP_WAIT && s->state != SESSION_GONE)
 		loop_defer(s->sv->loop, &s->later, on_later);
 }
@@ -214,6 +218,7 @@ enum step session_close(struct session *s)
 	loop_timer_stop(&s->deadline);
 	count_gauge(s, false);
 	s->state = SESSION_GONE;
+	live_end(s);
 	free(s->rq);
 	s->rq = NULL;
 	buf_return(&s->in, &sv->heads);

@@ -56,6 +56,9 @@ struct session {
 	uint64_t written_seen;  /* of body.written: counted so far */
 	uint64_t written_armed; /* of body.written: when the send deadline was armed */
 	size_t linger_bytes;    /* dropped so far */
+	bool live;              /* live.c: between live_begin and live_end */
+	struct pull_entry *pull; /* its row; NULL also when the table was full */
+	const char *waits_shown; /* in that row */
 };
 
 /* Takes a connected socket.  0: it belongs to the new session.  -errno: it is still the caller's. */

@@ -6,6 +6,7 @@
 #include "access.h"
 #include "answer_head.h"
 #include "clock.h"
+#include "live.h"
 #include "reply.h"
 
 #define MOVE_MAX (256 * 1024) /* body bytes a turn; then others come first */
@@ -43,6 +44,7 @@ enum step session_begin(struct session *s)
 		count_refusal(s);
 		return session_answer_error(s);
 	}
+	live_begin(s);
 	request_for_fetch(s->rq, &ask);
 	s->source = fetch_start(sv->upstream, &ask, on_source, &why);
 	if (!s->source) {
@@ -132,6 +134,7 @@ static enum step answer_begin(struct session *s)
 		return answer_unusable(s, ERROR_UPSTREAM_MALFORMED, SV("its head is too large"));
 	rq->status = a.head->status;
 	count_request(s);
+	live_head(s);
 	client_body_begin(&s->body, answer_framing(&a) == ANSWER_CHUNKED);
 	return step_move(s);
 }
@@ -222,6 +225,7 @@ static enum step next_request(struct session *s)
 	const bool over = s->rq->close;
 
 	access_line(s);
+	live_end(s);
 	free(s->rq);
 	s->rq = NULL;
 	buf_return(&s->out, &s->sv->answers);

@@ -195,7 +195,7 @@ static int open_service(struct worker *w, struct err *reterr)
 
 	if (!u)
 		return -ENOMEM;
-	service_init(&w->service, &w->loop, c, h->stats, u, on_session_end);
+	service_init(&w->service, &w->loop, c, h->stats, &h->shm->pulls[h->slot], u, on_session_end);
 	const struct acceptor_options o = {
 		.limit = c->listen.max_connections,
 		.workers = c->master.workers,

@@ -1,13 +1,10 @@
 """The admin endpoint: probes and metrics."""
 import os
-import re
 import signal
 
-from tools import ports, rawhttp
+from tools import metrics, ports, rawhttp
 from tools.origin import ok
 from tools.process import wait_until
-
-SERIES = re.compile(r'^([a-z_]+(?:\{[^}]*\})?) (\S+)$')
 
 
 def test_probes(relay):
@@ -31,21 +28,14 @@ def test_metrics_are_well_formed_and_agree_with_regctl(relay, origin):
         rawhttp.get(relay.port, "/v2/")
     status, text = relay.admin("/metrics")
     assert status == 200
-    series, families = {}, set()
-    for line in text.splitlines():
-        if line.startswith("# TYPE "):
-            name = line.split()[2]
-            assert name not in families, f"TYPE of {name} twice"
-            families.add(name)
-        elif line and not line.startswith("#"):
-            match = SERIES.match(line)
-            assert match, line
-            assert match[1] not in series, f"{match[1]} twice"
-            series[match[1]] = float(match[2])
-    assert {s.split("{")[0] for s in series} <= families
-    assert series['regrelay_http_requests_total{route="ping",method="GET",code="200"}'] == 3
-    assert set(relay.stats()) == set(series)
+    families = metrics.parse(text)
+    series = {name + "{" + ",".join(f'{k}="{v}"' for k, v in labels) + "}": value for f in families.values()
+              for (name, labels), value in f.samples.items()}
+    assert series['regrelay_http_requests_total{code="200",method="GET",route="ping"}'] == 3
+    assert len(relay.stats()) == len(series)
     assert all(s.startswith(("regrelay_", "process_")) for s in series)
+    assert {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds",
+            "process_start_time_seconds"} <= set(families)
 
 
 def test_counters_survive_a_worker(relay, origin):
@@ -83,9 +73,57 @@ def test_nothing_private_shows(relay, origin):
     relay.secrets.append("canary-4711")
 
 
-def test_promtool_like_lint(relay):
-    """Counters end in _total (or are process_*), and every family has help."""
-    text = relay.admin("/metrics")[1]
-    for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M):
-        assert f"# HELP {name} " in text
-        assert (kind == "counter") == name.endswith("_total"), name
+def test_times_and_sizes_are_counted(relay, origin):
+    origin.serve_blob("/v2/team/app/blobs/sha256:" + "a" * 64, b"x" * 3000)
+    origin.answer("/v2/", ok())
+    rawhttp.get(relay.port, "/v2/")
+    rawhttp.get(relay.port, "/v2/team/app/blobs/sha256:" + "a" * 64)
+    families = metrics.parse(relay.admin("/metrics")[1])
+
+    def value(name, **labels):
+        return next(f.samples[(name, tuple(sorted(labels.items())))] for f in families.values()
+                    if (name, tuple(sorted(labels.items()))) in f.samples)
+    assert value("regrelay_http_response_size_bytes_sum", route="blob") == 3000
+    assert value("regrelay_http_response_size_bytes_bucket", route="blob", le="1024") == 0
+    assert value("regrelay_http_response_size_bytes_bucket", route="blob", le="5120") == 1
+    for family in ("request_duration", "time_to_first_byte"):
+        assert value(f"regrelay_http_{family}_seconds_count", route="ping") == 1
+        assert value(f"regrelay_http_{family}_seconds_bucket", route="blob", le="30") == 1
+    assert value("regrelay_upstream_connect_duration_seconds_count", upstream="default") \
+        == value("regrelay_upstream_connects_total", upstream="default") >= 1
+
+
+def test_nothing_counted_is_lost_over_kills_and_reloads(start_relay, origin):
+    """Counters never go back, and in the end they say what the clients saw, with no request in flight at a kill."""
+    relay = start_relay(proxy=origin.address, workers=3)
+    origin.answer("/v2/", ok())
+    seen, last = 0, {}
+
+    def ask(n):
+        for _ in range(n):
+            assert rawhttp.get(relay.port, "/v2/").status == 200
+        return n
+
+    def look():
+        now = metrics.counters(metrics.parse(relay.admin("/metrics")[1]))
+        for key, value in last.items():
+            assert now[key] >= value, f"{key} went back from {value} to {now[key]}"
+        last.update(now)
+    for round_ in range(20):
+        seen += ask(5)
+        look()
+        assert relay.regctl("reload").returncode == 0
+        seen += ask(2)
+        look()
+        if round_ % 4 == 3:
+            for pid in [w["pid"] for w in relay.workers() if w["generation"] == relay.status()["generation"]]:
+                os.kill(pid, signal.SIGKILL)
+                wait_until(lambda: pid not in relay.worker_pids(), 20, "its end")
+                seen += ask(3)
+                wait_until(lambda: relay.admin("/readyz")[0] == 200, 20, "its successor")
+                look()
+    look()
+    total = sum(v for (name, _), v in last.items() if name == "regrelay_http_requests_total")
+    assert total == seen == 20 * 7 + 5 * 3 * 3
+    assert last[("regrelay_http_request_duration_seconds_count", (("route", "ping"),))] == seen
+    assert last[("regrelay_config_reloads_total", (("result", "ok"),))] == 20

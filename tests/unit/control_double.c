@@ -97,6 +97,24 @@ void view_undrain(struct master *m, struct view_waiter *w)
 	m->waiter = w;
 }
 
+void view_pulls(const struct master *m, struct view_pulls *v)
+{
+	const struct view_pull row = {
+		.slot = 1, .pid = 4712, .generation = 1, .age_ms = 2000,
+		.pull = { .texts = { .client = "10.0.0.1", .user = "al\xffice", .repository = "team/app", .reference = "t1" },
+		          .bytes = 1000, .total = PULLS_UNKNOWN },
+	};
+
+	for (unsigned i = 0; i < m->pulls; i++)
+		v->visit(v, &row);
+	v->unlisted = 1;
+}
+
+void view_progress(const struct master *m, struct view_progress *ret)
+{
+	*ret = (struct view_progress){ m->pulls, 840000000, 95000 };
+}
+
 enum log_level view_log_level(const struct master *m)
 {
 	return m->level;

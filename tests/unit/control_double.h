@@ -12,6 +12,7 @@ struct master {
 	uint32_t last_error;     /* of the one upstream */
 	enum log_level level;
 	struct view_waiter *waiter; /* of the last reload, drain or undrain that waits; the test answers it */
+	unsigned pulls;          /* how many there are */
 	bool dry_run;
 	unsigned refused;        /* config check lines a reload is answered with at once; 0 = it waits */
 };

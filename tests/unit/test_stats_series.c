@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "stats_series.h"
+#include "stats_totals.h"
 
 #define SEEN_MAX 4096
 
@@ -160,16 +161,40 @@ static void test_upstream_seen(void **state)
 	stats_set(&shm->slot[2].upstream[0].last_error_ms, now - 400);
 	assert_int_equal(walk(shm), 0);
 	assert_true(value("regrelay_upstream_up{upstream=\"default\"}") == 0);
-	struct series_seen seen = series_upstream_seen(shm, 0);
-	assert_true(series_seen_down(&seen));
+	struct stats_seen seen = stats_upstream_seen(shm, 0);
+	assert_true(stats_seen_down(&seen));
 	double wall = (double)clock_wall_ms() / 1000;
 	double at = value("regrelay_upstream_last_success_timestamp_seconds{upstream=\"default\"}");
 	assert_true(at < wall && at > wall - 5);
 	stats_set(&shm->slot[3].upstream[0].last_success_ms, now - 300);
 	assert_int_equal(walk(shm), 0);
 	assert_true(value("regrelay_upstream_up{upstream=\"default\"}") == 1);
-	seen = series_upstream_seen(shm, 0);
-	assert_false(series_seen_down(&seen));
+	seen = stats_upstream_seen(shm, 0);
+	assert_false(stats_seen_down(&seen));
+}
+
+static void test_histograms_rise_and_end_in_their_count(void **state)
+{
+	struct stats_histogram *h = &shm->slot[1].duration[ROUTE_BLOB];
+
+	(void)state;
+	stats_observe(h, &stats_scale_ms, 5); /* bounds are inclusive */
+	stats_observe(h, &stats_scale_ms, 6);
+	stats_observe(&shm->slot[2].duration[ROUTE_BLOB], &stats_scale_ms, 400000);
+	stats_observe(&shm->slot[1].size[ROUTE_BLOB], &stats_scale_bytes, 1025);
+	assert_int_equal(walk(shm), 0);
+#define DURATION(rest) value("regrelay_http_request_duration_seconds" rest)
+	assert_true(DURATION("_bucket{route=\"blob\",le=\"0.005\"}") == 1);
+	assert_true(DURATION("_bucket{route=\"blob\",le=\"0.01\"}") == 2);
+	assert_true(DURATION("_bucket{route=\"blob\",le=\"300\"}") == 2);
+	assert_true(DURATION("_bucket{route=\"blob\",le=\"+Inf\"}") == 3);
+	assert_true(DURATION("_count{route=\"blob\"}") == 3);
+	assert_true(DURATION("_sum{route=\"blob\"}") == 400.011);
+	assert_true(value("regrelay_http_response_size_bytes_bucket{route=\"blob\",le=\"1024\"}") == 0);
+	assert_true(value("regrelay_http_response_size_bytes_bucket{route=\"blob\",le=\"5120\"}") == 1);
+	assert_true(value("regrelay_http_response_size_bytes_bucket{route=\"blob\",le=\"2e+09\"}") == 1);
+	assert_true(value("regrelay_upstream_connect_duration_seconds_count{upstream=\"default\"}") == 0);
+	assert_int_equal(find("regrelay_http_request_duration_seconds_count{route=\"token\"}"), -1);
 }
 
 static void test_connections_read_at_two_moments(void **state)
@@ -215,6 +240,7 @@ int main(void)
 		T(test_families_stand_in_a_row_and_names_are_unique),
 		T(test_counters_end_in_total_and_only_they),
 		T(test_upstream_seen),
+		T(test_histograms_rise_and_end_in_their_count),
 		T(test_connections_read_at_two_moments),
 		T(test_slots_never_used_are_not_read),
 		T(test_the_visitor_may_end_the_walk),

@@ -32,16 +32,16 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct pull *run(struct fixture *f, enum http_method method)
+static struct taking *run(struct fixture *f, enum http_method method)
 {
-	struct pull *p = pull_new(f, 0, method, PATH, true);
+	struct taking *p = pull_new(f, 0, method, PATH, true);
 
 	assert_int_equal(p->calls, 0);
 	TURN_UNTIL(f, pull_over(p));
 	return p;
 }
 
-static void assert_body(const struct pull *p, const char *expected)
+static void assert_body(const struct taking *p, const char *expected)
 {
 	assert_true(p->ended);
 	assert_int_equal(p->n, strlen(expected));
@@ -53,14 +53,14 @@ static void assert_body(const struct pull *p, const char *expected)
 static void run_ok(struct fixture *f, const char *answer, enum fake_then then, const char *body, bool pooled)
 {
 	fake_answers(f, answer, then);
-	struct pull *p = run(f, HTTP_GET);
+	struct taking *p = run(f, HTTP_GET);
 	assert_body(p, body);
 	assert_int_equal(stats_get(&f->stats->idle), pooled);
 	assert_int_equal(stats_get(&f->stats->connections), pooled);
 	pull_free(p);
 }
 
-static void assert_failed(struct fixture *f, struct pull *p, enum error_id id, const char *words)
+static void assert_failed(struct fixture *f, struct taking *p, enum error_id id, const char *words)
 {
 	assert_true(p->failed);
 	assert_string_equal(error_row(p->source->failure.id)->name, error_row(id)->name);
@@ -75,7 +75,7 @@ static void run_error(struct fixture *f, enum http_method method, const char *an
 {
 	for (unsigned i = 0; i < requests; i++)
 		fake_answers(f, answer, THEN_KEEP);
-	struct pull *p = run(f, method);
+	struct taking *p = run(f, method);
 	assert_failed(f, p, id, words);
 	assert_int_equal(f->requests, requests);
 	assert_int_equal(stats_get(&f->stats->errors[error_row(id)->reason]), 1);
@@ -133,7 +133,7 @@ static void head_has_no_body_and_keeps_its_connection(void **state)
 	fixture_begin(f);
 	for (unsigned i = 0; i < 2; i++) {
 		fake_answers(f, "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n", THEN_KEEP);
-		struct pull *p = run(f, HTTP_HEAD);
+		struct taking *p = run(f, HTTP_HEAD);
 		assert_body(p, "");
 		pull_free(p);
 		assert_int_equal(strncmp(f->last_request, "HEAD ", 5), 0);
@@ -148,7 +148,7 @@ static void bytes_may_come_one_by_one(void **state)
 
 	fixture_begin(f);
 	fake_answers(f, NULL, THEN_KEEP);
-	struct pull *p = pull_new(f, 0, HTTP_GET, PATH, true);
+	struct taking *p = pull_new(f, 0, HTTP_GET, PATH, true);
 	TURN_UNTIL(f, f->requests == 1);
 	for (size_t i = 0; i < sizeof(answer) - 1; i++) {
 		uint64_t before = stats_get(&f->heritage.stats->upstream_bytes_in);
@@ -170,7 +170,7 @@ static void a_full_sink_stops_the_reading(void **state)
 
 	fixture_begin(f);
 	fake_answers(f, "HTTP/1.1 200 OK\r\nContent-Length: 30000\r\n\r\n", THEN_KEEP);
-	struct pull *p = pull_new(f, 0, HTTP_GET, PATH, false);
+	struct taking *p = pull_new(f, 0, HTTP_GET, PATH, false);
 	p->room = 0;
 	TURN_UNTIL(f, p->head);
 	for (unsigned i = 0; i < 30; i++) {
@@ -217,7 +217,7 @@ static void a_reset_before_the_answer_is_tried_again(void **state)
 	fake_answers(f, NULL, THEN_RESET);
 	fake_answers(f, "HTTP/1.1 200 O", THEN_CLOSE);
 	fake_answers(f, OK_HELLO, THEN_KEEP);
-	struct pull *p = run(f, HTTP_GET);
+	struct taking *p = run(f, HTTP_GET);
 	assert_body(p, "hello");
 	assert_int_equal(p->facts.tries, 3);
 	pull_free(p);
@@ -230,7 +230,7 @@ static void an_upstream_that_always_hangs_up(void **state)
 	fixture_begin(f);
 	for (unsigned i = 0; i < 3; i++)
 		fake_answers(f, NULL, THEN_CLOSE);
-	struct pull *p = run(f, HTTP_GET);
+	struct taking *p = run(f, HTTP_GET);
 	assert_failed(f, p, ERROR_UPSTREAM_CLOSED, "reg.corp:5000 broke before an answer came: closed");
 	assert_int_equal(stats_get(&f->stats->errors[REASON_RESET]), 1);
 	pull_free(p);
@@ -244,7 +244,7 @@ static void a_tunnel_that_comes_back_in_time(void **state)
 	fake_answers(f, "HTTP/1.1 503 Unavailable\r\nContent-Length: 30\r\n\r\nThere is no SAP Cloud Connector",
 	             THEN_KEEP);
 	fake_answers(f, OK_HELLO, THEN_KEEP);
-	struct pull *p = run(f, HTTP_GET);
+	struct taking *p = run(f, HTTP_GET);
 	assert_body(p, "hello");
 	pull_free(p);
 	assert_int_equal(stats_get(&f->stats->errors[REASON_PROXY]), 0);
@@ -268,7 +268,7 @@ static void a_refused_connection(void **state)
 
 	fixture_begin(f);
 	fake_refuses(f);
-	struct pull *p = run(f, HTTP_GET);
+	struct taking *p = run(f, HTTP_GET);
 	assert_failed(f, p, ERROR_PROXY_UNREACHABLE, "Connection refused");
 	assert_int_equal(p->facts.tries, 3);
 	assert_int_equal(stats_get(&f->stats->errors[REASON_CONNECT]), 1);
@@ -302,7 +302,7 @@ static void a_name_without_address_fails_and_wakes_the_keeper(void **state)
 	f->heritage.wakes = 1;
 	names_publish(&f->shm->names[0][4], NAMES_FAILED, NULL, 0, "no such host", 1);
 	fixture_begin(f);
-	struct pull *p = run(f, HTTP_GET);
+	struct taking *p = run(f, HTTP_GET);
 	assert_failed(f, p, ERROR_PROXY_NAME, "no such host");
 	assert_int_equal(read(keeper, &count, sizeof(count)), sizeof(count));
 	pull_free(p);
@@ -316,7 +316,7 @@ static void a_name_not_resolved_yet_is_waited_for(void **state)
 	f->proxy.name_index = 4;
 	fixture_begin(f);
 	fake_answers(f, OK_HELLO, THEN_KEEP);
-	struct pull *p = pull_new(f, 0, HTTP_GET, PATH, true), *q = pull_new(f, 0, HTTP_GET, PATH, true);
+	struct taking *p = pull_new(f, 0, HTTP_GET, PATH, true), *q = pull_new(f, 0, HTTP_GET, PATH, true);
 	settle(f);
 	assert_non_null(strstr(p->source->waits_for, "name"));
 	upstream_names_changed(f->upstream); /* of another name: it goes on waiting */
@@ -336,7 +336,7 @@ static void a_name_that_stays_unresolved_fails_with_the_budget(void **state)
 	f->proxy.name_index = 4;
 	f->proxy.header_budget = 100;
 	fixture_begin(f);
-	struct pull *p = run(f, HTTP_GET);
+	struct taking *p = run(f, HTTP_GET);
 	assert_failed(f, p, ERROR_PROXY_NAME, "100 ms");
 	pull_free(p);
 }
@@ -357,7 +357,7 @@ static void head_is_asked_again_for_its_text(void **state)
 	fixture_begin(f);
 	fake_answers(f, "HTTP/1.1 403 Forbidden\r\nContent-Length: 37\r\n\r\n", THEN_KEEP);
 	fake_answers(f, NO_MAPPING, THEN_KEEP);
-	struct pull *p = run(f, HTTP_HEAD);
+	struct taking *p = run(f, HTTP_HEAD);
 	assert_failed(f, p, ERROR_MAPPING_MISSING, "not exposed");
 	assert_int_equal(f->conns, 1);
 	assert_int_equal(strncmp(f->last_request, "GET ", 4), 0);
@@ -371,7 +371,7 @@ static void head_is_asked_again_on_a_new_connection_when_it_must(void **state)
 	fixture_begin(f);
 	fake_answers(f, "HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n", THEN_CLOSE);
 	fake_answers(f, "HTTP/1.1 404 Gone\r\n" JSON "Content-Length: 13\r\n\r\n{\"errors\":[]}", THEN_KEEP);
-	struct pull *p = run(f, HTTP_HEAD);
+	struct taking *p = run(f, HTTP_HEAD);
 	assert_true(p->head);
 	assert_int_equal(p->status, 404);
 	assert_string_equal(p->content_type, "application/json");
@@ -387,7 +387,7 @@ static void head_with_json_is_the_registrys(void **state)
 
 	fixture_begin(f);
 	fake_answers(f, "HTTP/1.1 503 Busy\r\n" JSON "Content-Length: 50\r\n\r\n", THEN_KEEP);
-	struct pull *p = run(f, HTTP_HEAD);
+	struct taking *p = run(f, HTTP_HEAD);
 	assert_int_equal(p->status, 503);
 	assert_int_equal(f->requests, 1);
 	pull_free(p);
@@ -461,7 +461,7 @@ static void a_line_too_long_is_refused_before_any_connection(void **state)
 	fixture_begin(f);
 	memset(path, 'a', sizeof(path) - 1);
 	path[0] = '/';
-	struct pull *p = pull_new(f, 0, HTTP_GET, path, true);
+	struct taking *p = pull_new(f, 0, HTTP_GET, path, true);
 	TURN_UNTIL(f, pull_over(p));
 	assert_failed(f, p, ERROR_LINE_TOO_LONG, "the request line");
 	assert_int_equal(stats_get(&f->stats->last_error_ms), 0);
@@ -489,7 +489,7 @@ static void a_stalled_body_is_cut_also_when_asked_again(void **state)
 	f->proxy.stall_timeout = 150;
 	fixture_begin(f);
 	fake_answers(f, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", THEN_KEEP);
-	struct pull *p = pull_new(f, 0, HTTP_GET, PATH, true);
+	struct taking *p = pull_new(f, 0, HTTP_GET, PATH, true);
 	TURN_UNTIL(f, p->n == 3);
 	while (!pull_over(p)) {
 		pull_read(p, SIZE_MAX); /* without need: the stall goes on all the same */
@@ -510,7 +510,7 @@ static void a_full_sink_is_no_stall_of_the_source(void **state)
 	f->proxy.stall_timeout = 50;
 	fixture_begin(f);
 	fake_answers(f, OK_HELLO, THEN_KEEP);
-	struct pull *p = pull_new(f, 0, HTTP_GET, PATH, true);
+	struct taking *p = pull_new(f, 0, HTTP_GET, PATH, true);
 	p->room = 2;
 	TURN_UNTIL(f, p->n == 2);
 	for (until = clock_now_ms() + 120; clock_now_ms() < until;)
@@ -526,7 +526,7 @@ static void a_full_sink_is_no_stall_of_the_source(void **state)
 static void assert_cut(struct fixture *f, const char *answer, enum fake_then then, enum error_id id)
 {
 	fake_answers(f, answer, then);
-	struct pull *p = run(f, HTTP_GET);
+	struct taking *p = run(f, HTTP_GET);
 	assert_true(p->head && p->cut);
 	assert_int_equal(p->source->failure.id, id);
 	assert_int_equal(stats_get(&f->stats->connections), 0);
@@ -556,7 +556,7 @@ static void leaving_in_any_state_closes_what_was_begun(void **state)
 	/* at once; queued; with the answer under way; in the middle of the body */
 	pull_free(pull_new(f, 0, HTTP_GET, PATH, true));
 	fake_answers(f, NULL, THEN_KEEP);
-	struct pull *p = pull_new(f, 0, HTTP_GET, PATH, true), *q = pull_new(f, 0, HTTP_GET, PATH, true);
+	struct taking *p = pull_new(f, 0, HTTP_GET, PATH, true), *q = pull_new(f, 0, HTTP_GET, PATH, true);
 	TURN_UNTIL(f, f->requests == 1);
 	assert_int_equal(stats_get(&f->stats->waiting), 1);
 	pull_free(q);
@@ -577,7 +577,7 @@ static void leaving_after_a_head_without_body_keeps_the_connection(void **state)
 
 	fixture_begin(f);
 	fake_answers(f, OK_EMPTY, THEN_KEEP);
-	struct pull *p = pull_new(f, 0, HTTP_GET, PATH, true);
+	struct taking *p = pull_new(f, 0, HTTP_GET, PATH, true);
 	TURN_UNTIL(f, f->requests == 1 && p->source->state == SOURCE_HEAD);
 	pull_free(p);
 	assert_int_equal(stats_get(&f->stats->idle), 1);
@@ -586,7 +586,7 @@ static void leaving_after_a_head_without_body_keeps_the_connection(void **state)
 static void more_than_the_limit_wait_and_all_are_served(void **state)
 {
 	struct fixture *f = *state;
-	struct pull *p[12];
+	struct taking *p[12];
 
 	f->proxy.max_connections = 2;
 	fixture_begin(f);
@@ -613,10 +613,10 @@ static void who_waits_too_long_gets_a_connection_all_the_same(void **state)
 	fixture_begin(f);
 	fake_answers(f, NULL, THEN_KEEP); /* holds its connection until its own budget ends */
 	fake_answers(f, OK_HELLO, THEN_KEEP);
-	struct pull *holds = pull_new(f, 0, HTTP_GET, PATH, false);
+	struct taking *holds = pull_new(f, 0, HTTP_GET, PATH, false);
 	TURN_UNTIL(f, f->requests == 1);
 	uint64_t began = clock_now_ms();
-	struct pull *waits = pull_new(f, 0, HTTP_GET, PATH, false);
+	struct taking *waits = pull_new(f, 0, HTTP_GET, PATH, false);
 	TURN_UNTIL(f, pull_over(waits));
 	assert_body(waits, "hello");
 	assert_in_range(clock_now_ms() - began, 290, 5000);

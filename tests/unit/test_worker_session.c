@@ -26,6 +26,7 @@ struct fixture {
 	struct conf conf;
 	struct stats_slot stats;
 	struct service service;
+	struct pulls_table pulls;
 	int client;      /* the peer's side; -1 = closed */
 	char *got;
 	size_t got_n;
@@ -56,7 +57,7 @@ static int setup(void **state)
 	f->conf.default_registry = &registry;
 	f->conf.registries = 1;
 	assert_int_equal(loop_init(&f->loop), 0);
-	service_init(&f->service, &f->loop, &f->conf, &f->stats, NULL, on_end);
+	service_init(&f->service, &f->loop, &f->conf, &f->stats, &f->pulls, NULL, on_end);
 	*state = f;
 	return 0;
 }

@@ -202,7 +202,7 @@ void settle(struct fixture *f)
 
 static ssize_t take(struct sink *s, struct strview bytes)
 {
-	struct pull *p = container_of(s, struct pull, sink);
+	struct taking *p = container_of(s, struct taking, sink);
 	size_t n = bytes.n < p->room ? bytes.n : p->room;
 
 	if (n == 0 && bytes.n)
@@ -217,7 +217,7 @@ static ssize_t take(struct sink *s, struct strview bytes)
 	return (ssize_t)n;
 }
 
-static void move(struct pull *p)
+static void move(struct taking *p)
 {
 	enum move_result r = MOVE_SOME;
 	size_t moved;
@@ -230,9 +230,9 @@ static void move(struct pull *p)
 	fetch_facts(p->source, &p->facts);
 }
 
-static struct pull *pulls[64];
+static struct taking *pulls[64];
 
-static struct pull *pull_of(const struct source *s)
+static struct taking *pull_of(const struct source *s)
 {
 	for (size_t i = 0; i < ARRAY_LEN(pulls); i++)
 		if (pulls[i] && pulls[i]->source == s)
@@ -243,7 +243,7 @@ static struct pull *pull_of(const struct source *s)
 
 static void on_source(struct source *s)
 {
-	struct pull *p = pull_of(s);
+	struct taking *p = pull_of(s);
 
 	p->calls++;
 	if (s->state == SOURCE_FAILED) {
@@ -261,7 +261,7 @@ static void on_source(struct source *s)
 	}
 }
 
-struct pull *pull_new(struct fixture *f, unsigned registry, enum http_method method, const char *path,
+struct taking *pull_new(struct fixture *f, unsigned registry, enum http_method method, const char *path,
                       bool urgent)
 {
 	/* on the stack on purpose: the fetch has to copy what it needs later */
@@ -271,7 +271,7 @@ struct pull *pull_new(struct fixture *f, unsigned registry, enum http_method met
 		.path = sv_str(path), .field = field, .fields = ARRAY_LEN(field), .id = SV("id-1"),
 		.urgent = urgent,
 	};
-	struct pull *p = calloc(1, sizeof(*p));
+	struct taking *p = calloc(1, sizeof(*p));
 	struct err e;
 	size_t at = 0;
 
@@ -287,13 +287,13 @@ struct pull *pull_new(struct fixture *f, unsigned registry, enum http_method met
 	return p;
 }
 
-void pull_read(struct pull *p, size_t room)
+void pull_read(struct taking *p, size_t room)
 {
 	p->room = room;
 	move(p);
 }
 
-void pull_free(struct pull *p)
+void pull_free(struct taking *p)
 {
 	for (size_t i = 0; i < ARRAY_LEN(pulls); i++)
 		if (pulls[i] == p)

@@ -74,7 +74,7 @@ void settle(struct fixture *f);
 
 /* --- a client of fetches ------------------------------------------------------------------------------- */
 
-struct pull {
+struct taking {
 	struct sink sink;
 	struct source *source;
 	size_t room;       /* bytes the sink takes before it is full; SIZE_MAX = all */
@@ -88,14 +88,14 @@ struct pull {
 };
 
 /* Begins a pull of path; the pull reads its body by itself as it comes. */
-struct pull *pull_new(struct fixture *f, unsigned registry, enum http_method method, const char *path,
+struct taking *pull_new(struct fixture *f, unsigned registry, enum http_method method, const char *path,
                       bool urgent);
 /* Room for more: moves on. */
-void pull_read(struct pull *p, size_t room);
-static inline bool pull_over(const struct pull *p)
+void pull_read(struct taking *p, size_t room);
+static inline bool pull_over(const struct taking *p)
 {
 	return p->failed || p->ended || p->cut;
 }
-void pull_free(struct pull *p);
+void pull_free(struct taking *p);
 
 #endif
