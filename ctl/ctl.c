@@ -4,9 +4,11 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "ctl_ask.h"
+#include "ctl_check.h"
 #include "ctl_json.h"
 #include "ctl_options.h"
 #include "ctl_pages.h"
@@ -20,6 +22,7 @@ static const enum control_call calls[CTL_COMMANDS] = {
 	[CTL_STATUS] = CONTROL_STATUS,
 	[CTL_STATS] = CONTROL_STATS,
 	[CTL_WORKERS] = CONTROL_WORKERS,
+	[CTL_PULLS] = CONTROL_PULLS,
 	[CTL_VERSION] = CONTROL_VERSION,
 	[CTL_STOP] = CONTROL_STOP,
 	[CTL_CONFIG] = CONTROL_CONFIG,
@@ -69,10 +72,13 @@ static void print_page(const struct ctl_options *o, const json_t *root)
 		ctl_page_status(root, stdout);
 		break;
 	case CTL_STATS:
-		ctl_page_stats(root, o->all, stdout);
+		ctl_page_stats(root, NULL, 0, o, stdout);
 		break;
 	case CTL_WORKERS:
 		ctl_page_workers(root, stdout);
+		break;
+	case CTL_PULLS:
+		ctl_page_pulls(root, NULL, 0, o, stdout);
 		break;
 	case CTL_VERSION:
 		ctl_page_version(root, stdout);
@@ -162,17 +168,50 @@ static uint64_t deadline_of(const struct ctl_options *o)
 	return clock_now_ms() + (o->timeout_ms ? o->timeout_ms : ANSWER_MS);
 }
 
+/* What a drain still waits for, on one line of a terminal or a line each time it changed. */
+static void on_progress(const char *line)
+{
+	static char last[128];
+	json_t *root = json_loads(line, 0, NULL);
+	const json_t *p = json_object_get(root, "progress");
+	const double pulls = ctl_json_number(p, "pulls");
+	char text[sizeof(last)], bytes[CTL_BYTES_MAX], age[CTL_AGE_MAX];
+
+	(void)snprintf(text, sizeof(text), "%.0f pull%s, %s left, oldest %s", pulls, pulls == 1 ? "" : "s",
+	               ctl_json_bytes(ctl_json_number(p, "bytes_left"), bytes), ctl_json_age(ctl_json_number(p, "oldest_s"), age));
+	if (pulls > 0 && strcmp(text, last) != 0)
+		fprintf(stderr, isatty(STDERR_FILENO) ? "\r%s\033[K" : "%s\n", text);
+	else if (!p && last[0] && isatty(STDERR_FILENO))
+		fputc('\n', stderr);
+	if (pulls > 0)
+		memcpy(last, text, sizeof(last));
+	json_decref(root);
+}
+
+/* An answer of lines begins with 200 whatever comes: its last line tells. */
+static bool was_refused(const struct ctl_reply *reply)
+{
+	json_t *root = json_loadb(reply->body, reply->n, 0, NULL);
+	const bool no = ctl_json_number(root, "exit") != 0;
+
+	json_decref(root);
+	return no;
+}
+
 static int run(const struct ctl_options *o)
 {
 	const uint64_t deadline = deadline_of(o);
 	char text[128];
-	struct strview body = request_body(o, text, sizeof(text));
+	const struct ctl_question q = { .socket = o->socket, .call = call_of(o), .body = request_body(o, text, sizeof(text)),
+		                        .deadline_ms = deadline, .progress = o->wait ? on_progress : NULL };
 	struct ctl_reply reply = { .fd = -1 };
 	struct err e = { 0 };
-	int r = ctl_ask(o->socket, call_of(o), body, deadline, &reply, &e);
+	int r = ctl_ask(&q, &reply, &e);
 
 	if (r < 0)
 		return complain(&e);
+	if (reply.status == 200 && was_refused(&reply))
+		reply.status = 409;
 	if (reply.status != 200) {
 		r = refused(o, &reply);
 	} else {
@@ -185,6 +224,15 @@ static int run(const struct ctl_options *o)
 	return r;
 }
 
+static int dispatch(const struct ctl_options *o)
+{
+	if (o->command == CTL_CONFIG && o->argument)
+		return ctl_check(o->file);
+	if (o->watch)
+		return ctl_watch(o, calls[o->command], o->command == CTL_PULLS ? ctl_page_pulls : ctl_page_stats);
+	return run(o);
+}
+
 int ctl_main(int argc, char **argv)
 {
 	struct ctl_options o;
@@ -192,7 +240,7 @@ int ctl_main(int argc, char **argv)
 
 	wire_setup(CONTROL_HEAD_MAX);
 	if (ctl_options_parse(argc, argv, &o, &status))
-		status = run(&o);
+		status = dispatch(&o);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		perror("regctl: cannot write");
 		return EXITCODE_FAILED;

@@ -19,6 +19,9 @@ struct answer {
 	struct wire wire;
 	unsigned status;
 	size_t head, total;      /* total 0 = the head is not complete */
+	bool lines;              /* until the end of the connection; then head is where the line begins that is not whole */
+	size_t last;             /* of these, where the last whole one begins; 0 = none came */
+	void (*progress)(const char *line);
 };
 
 /* Milliseconds for poll: -1 = as long as it takes. */
@@ -99,40 +102,81 @@ static int send_all(int fd, const char *bytes, size_t n)
 	return 0;
 }
 
-static int send_request(int fd, enum control_call call, struct strview body)
+static int send_request(int fd, const struct ctl_question *q)
 {
-	const struct control_call_row *row = control_call_row(call);
+	const struct control_call_row *row = control_call_row(q->call);
+	const struct strview body = q->body;
 	char head[512], fields[128] = "";
 
 	if (body.n)
 		(void)snprintf(fields, sizeof(fields), "Content-Type: application/json\r\nContent-Length: %zu\r\n", body.n);
 	const int n = snprintf(head, sizeof(head),
-	                       "%s %s HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n%s"
-	                       "Connection: close\r\n\r\n", row->method, row->path, fields);
+	                       "%s %s HTTP/1.1\r\nHost: localhost\r\nAccept: application/%s\r\n%s"
+	                       "Connection: close\r\n\r\n", row->method, row->path,
+	                       q->progress ? "x-ndjson" : "json", fields);
 	if (n < 0 || (size_t)n >= sizeof(head))
 		return -EMSGSIZE;
 	int r = send_all(fd, head, (size_t)n);
 	return r < 0 ? r : send_all(fd, body.p, body.n);
 }
 
+/* 1 = it is there, 0 = more to come, -EBADMSG. */
+static int judge_head(struct answer *a)
+{
+	struct http_head h;
+	const enum wire_result r = wire_feed(&a->wire, a->bytes, a->n, &h);
+
+	if (r == WIRE_MORE)
+		return 0;
+	if (r != WIRE_DONE)
+		return -EBADMSG;
+	a->status = h.status;
+	a->head = h.bytes;
+	a->lines = h.framing == HTTP_BODY_CLOSE && a->progress;
+	if (!a->lines && (!h.has_length || h.content_length > CONTROL_ANSWER_MAX - h.bytes))
+		return -EBADMSG;
+	a->total = h.bytes + (a->lines ? 0 : (size_t)h.content_length);
+	return 1;
+}
+
+/* Hands out every line that is whole by now. */
+static void judge_lines(struct answer *a)
+{
+	char *end;
+
+	while ((end = memchr(a->bytes + a->head, '\n', a->n - a->head)) != NULL) {
+		*end = '\0';
+		a->progress(a->bytes + a->head);
+		a->last = a->head;
+		a->head = (size_t)(end + 1 - a->bytes);
+	}
+}
+
 /* 1 = complete, 0 = more to come, -EBADMSG. */
 static int judge(struct answer *a)
 {
-	if (a->total == 0) {
-		struct http_head h;
-		const enum wire_result r = wire_feed(&a->wire, a->bytes, a->n, &h);
+	int r = a->total ? 1 : judge_head(a);
 
-		if (r == WIRE_MORE)
-			return 0;
-		if (r != WIRE_DONE || !h.has_length || h.content_length > CONTROL_ANSWER_MAX - h.bytes)
-			return -EBADMSG;
-		a->status = h.status;
-		a->head = h.bytes;
-		a->total = h.bytes + (size_t)h.content_length;
+	if (r <= 0)
+		return r;
+	if (a->lines) {
+		judge_lines(a);
+		return 0;
 	}
 	if (a->n < a->total)
 		return 0;
 	return a->n == a->total ? 1 : -EBADMSG;
+}
+
+/* The end of the connection: of lines the last one is the answer. */
+static int judge_end(struct answer *a)
+{
+	if (!a->lines || !a->last)
+		return -ECONNRESET;
+	a->total = a->head;
+	a->bytes[a->total - 1] = '\n'; /* JSON text has no terminator inside */
+	a->head = a->last;
+	return 0;
 }
 
 /* Room for more bytes and a terminator. */
@@ -160,7 +204,7 @@ static int read_answer(int fd, uint64_t deadline_ms, struct answer *a)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return n < 0 ? -errno : -ECONNRESET;
+			return n < 0 ? -errno : judge_end(a);
 		a->n += (size_t)n;
 		r = judge(a);
 		if (r != 0)
@@ -169,20 +213,20 @@ static int read_answer(int fd, uint64_t deadline_ms, struct answer *a)
 	return r;
 }
 
-int ctl_ask(const char *socket, enum control_call call, struct strview body, uint64_t deadline_ms,
-            struct ctl_reply *ret, struct err *reterr)
+int ctl_ask(const struct ctl_question *q, struct ctl_reply *ret, struct err *reterr)
 {
 	static const struct gate_limits limits = { CONTROL_HEAD_MAX, CONTROL_HEAD_MAX, CONTROL_FIELDS_MAX };
 	CLEANUP(close_p) int fd = -1;
-	struct answer a = { 0 };
-	int r = connect_to(socket, deadline_ms, &fd, reterr);
+	struct answer a = { .progress = q->progress };
+	const char *socket = q->socket;
+	int r = connect_to(socket, q->deadline_ms, &fd, reterr);
 
 	if (r < 0)
 		return r;
 	wire_init_response(&a.wire, &limits, false);
-	r = send_request(fd, call, body);
+	r = send_request(fd, q);
 	if (r == 0)
-		r = read_answer(fd, deadline_ms, &a);
+		r = read_answer(fd, q->deadline_ms, &a);
 	if (r < 0) {
 		free(a.bytes);
 		if (r == -EBADMSG)

@@ -11,15 +11,23 @@
 
 struct ctl_reply {
 	unsigned status;         /* of HTTP */
-	char *body;              /* terminated; owned */
+	char *body;              /* JSON text, terminated; owned */
 	size_t n;
 	int fd;                  /* the connection, still open: its end may be the daemon's; owned */
 };
 
-/* Sends call with body (may be empty) and reads the whole answer until deadline_ms (clock_now_ms).  0; -ENOENT,
- * -ECONNREFUSED: nobody listens; -EACCES: no right; -ETIMEDOUT; -EBADMSG: no answer of a regrelayd; -errno. */
-MUST_CHECK int ctl_ask(const char *socket, enum control_call call, struct strview body, uint64_t deadline_ms,
-                       struct ctl_reply *ret, struct err *reterr);
+struct ctl_question {
+	const char *socket;
+	enum control_call call;
+	struct strview body;     /* may be empty */
+	uint64_t deadline_ms;    /* clock_now_ms, or CTL_NO_DEADLINE */
+	/* Asks for lines of progress and hears each one, terminated; NULL = one answer is enough. */
+	void (*progress)(const char *line);
+};
+
+/* Asks and reads the whole answer; of one that came as lines the body is the last line.  0; -ENOENT, -ECONNREFUSED: nobody
+ * listens; -EACCES: no right; -ETIMEDOUT; -EBADMSG: no answer of a regrelayd; -errno. */
+MUST_CHECK int ctl_ask(const struct ctl_question *q, struct ctl_reply *ret, struct err *reterr);
 void ctl_reply_done(struct ctl_reply *r);
 
 /* Waits until the process behind the connection is gone: its end of the connection closes, and where its pid can

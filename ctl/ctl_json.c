@@ -33,3 +33,18 @@ const char *ctl_json_age(double seconds, char *dst)
 		(void)snprintf(dst, CTL_AGE_MAX, "%" PRIu64 "d %" PRIu64 "h", s / 86400, s / 3600 % 24);
 	return dst;
 }
+
+const char *ctl_json_bytes(double bytes, char *dst)
+{
+	static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB" };
+	unsigned i = 0;
+
+	if (!(bytes > 0))
+		bytes = 0;
+	while (bytes >= 999.5 && i + 1 < sizeof(units) / sizeof(units[0])) {
+		bytes /= 1000;
+		i++;
+	}
+	(void)snprintf(dst, CTL_BYTES_MAX, i > 0 && bytes < 9.95 ? "%.1f %s" : "%.0f %s", bytes < 1e15 ? bytes : 1e15, units[i]);
+	return dst;
+}

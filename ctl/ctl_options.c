@@ -84,14 +84,15 @@ static void print_help(void)
 	for (size_t i = 0; i < CTL_COMMANDS; i++)
 		printf("  %-14s%s\n", commands[i].word, commands[i].help);
 	fputs("\nOptions:\n"
-	      "  -s SOCKET     the daemon's socket (" CONTROL_SOCKET_DEFAULT ")\n"
-	      "  -t TIMEOUT    give up after so long, such as 500ms or 2min (10s; stop,\n"
+	      "  -s, --socket SOCKET\n                the daemon's socket (" CONTROL_SOCKET_DEFAULT ")\n"
+	      "  -t, --timeout TIMEOUT\n                give up after so long, such as 500ms or 2min (10s; stop,\n"
 	      "                reload and drain --wait: no limit)\n"
 	      "  --json        print the daemon's own answer\n"
 	      "  --all         stats: also what is 0\n"
 	      "  --now         stop: cut running pulls\n"
 	      "  --dry-run     reload: only say what would change\n"
-	      "  --wait        drain: until all pulls have ended\n"
+	      "  --wait        drain: until all pulls have ended, telling how far they are\n"
+	      "  --watch       pulls, stats: again every second, stats with rates\n"
 	      "  -h, --help    print this\n"
 	      "  -V, --version print the version\n"
 	      "\nExit status: 0 done, 1 refused or failed, 2 wrong usage, 4 no permission on the socket,\n"
@@ -131,7 +132,7 @@ static bool find_command(const char *word, enum ctl_command *ret, int *ret_statu
 	return usage_error(ret_status);
 }
 
-enum { OPT_JSON = 256, OPT_ALL, OPT_NOW, OPT_DRY_RUN, OPT_WAIT };
+enum { OPT_JSON = 256, OPT_ALL, OPT_NOW, OPT_DRY_RUN, OPT_WAIT, OPT_WATCH };
 
 static const struct option options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
@@ -139,6 +140,8 @@ static const struct option options[] = {
 	{ "now", no_argument, NULL, OPT_NOW },
 	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
 	{ "wait", no_argument, NULL, OPT_WAIT },
+	{ "watch", no_argument, NULL, OPT_WATCH },
+	{ "socket", required_argument, NULL, 's' },
 	{ "timeout", required_argument, NULL, 't' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -167,6 +170,8 @@ static bool take_option(int c, struct ctl_options *o, int *ret_status)
 		return o->dry_run = true;
 	case OPT_WAIT:
 		return o->wait = true;
+	case OPT_WATCH:
+		return o->watch = true;
 	case 'h':
 		print_help();
 		*ret_status = EXITCODE_OK;
@@ -191,9 +196,26 @@ static bool fits_command(const struct ctl_options *o)
 		fputs("regctl: --dry-run belongs to reload\n", stderr);
 	else if (o->wait && o->command != CTL_DRAIN)
 		fputs("regctl: --wait belongs to drain\n", stderr);
+	else if (o->watch && o->command != CTL_PULLS && o->command != CTL_STATS)
+		fputs("regctl: --watch belongs to pulls and stats\n", stderr);
 	else
 		return true;
 	return false;
+}
+
+/* words[0] is the command. */
+static bool take_arguments(int count, char **words, struct ctl_options *o)
+{
+	const bool check = o->command == CTL_CONFIG && count > 1 && strcmp(words[1], "check") == 0;
+	const int most = check ? 3 : o->command == CTL_LOG_LEVEL ? 2 : 1;
+
+	if (count > most) {
+		fprintf(stderr, "regctl: %s takes no '%s'\n", words[0], words[most]);
+		return false;
+	}
+	o->argument = most > 1 && count > 1 ? words[1] : NULL;
+	o->file = most > 2 && count > 2 ? words[2] : NULL;
+	return true;
 }
 
 bool ctl_options_parse(int argc, char **argv, struct ctl_options *ret, int *ret_status)
@@ -211,12 +233,8 @@ bool ctl_options_parse(int argc, char **argv, struct ctl_options *ret, int *ret_
 	}
 	if (!find_command(argv[optind], &o.command, ret_status))
 		return false;
-	const int most = o.command == CTL_LOG_LEVEL ? 2 : 1;
-	o.argument = most == 2 && optind + 1 < argc ? argv[optind + 1] : NULL;
-	if (optind + most < argc) {
-		fprintf(stderr, "regctl: %s takes no '%s'\n", argv[optind], argv[optind + most]);
+	if (!take_arguments(argc - optind, argv + optind, &o))
 		return usage_error(ret_status);
-	}
 	if (!fits_command(&o))
 		return usage_error(ret_status);
 	*ret = o;

@@ -18,8 +18,9 @@ struct ctl_options {
 	enum ctl_command command;
 	const char *socket;
 	uint64_t timeout_ms;     /* 0 = not given */
-	const char *argument;    /* of log-level; NULL = none */
-	bool json, now, all, dry_run, wait;
+	const char *argument;    /* of log-level and config; NULL = none */
+	const char *file;        /* of config check; NULL = the default */
+	bool json, now, all, dry_run, wait, watch;
 };
 
 /* True: *ret says what to do.  False: all is said (help, version on stdout; what is wrong on stderr), and

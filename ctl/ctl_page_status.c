@@ -193,6 +193,8 @@ void ctl_page_status(const json_t *status, FILE *out)
 	const json_t *upstreams = json_object_get(status, "upstreams");
 
 	print_uses(status, out);
+	if (getenv("KUBERNETES_SERVICE_HOST"))
+		fputs("(this replica only: every pod has numbers and generations of its own)\n", out);
 	fputc('\n', out);
 	print_daemon(status, out);
 	fputc('\n', out);

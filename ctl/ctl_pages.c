@@ -1,7 +1,5 @@
-/* The daemon's documents as pages for people; the status page is in ctl_page_status.c.  Regctl. */
+/* The daemon's documents as pages for people; larger ones have a file of their own.  Regctl. */
 #include "ctl_pages.h"
-
-#include <stdint.h>
 
 #include "config.h"
 #include "ctl_json.h"
@@ -30,21 +28,6 @@ void ctl_page_workers(const json_t *workers, FILE *out)
 		ctl_table_put(&t, "%s ago", ctl_json_age(ctl_json_number(w, "heartbeat_age_ms") / 1000, age));
 	}
 	ctl_table_print(&t, out);
-}
-
-void ctl_page_stats(const json_t *stats, bool all, FILE *out)
-{
-	const char *name;
-	json_t *value;
-
-	json_object_foreach((json_t *)(uintptr_t)stats, name, value) {
-		if (!all && json_number_value(value) == 0)
-			continue;
-		if (json_is_integer(value))
-			fprintf(out, "%s %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
-		else
-			fprintf(out, "%s %.15g\n", name, json_number_value(value));
-	}
 }
 
 void ctl_page_version(const json_t *version, FILE *out)

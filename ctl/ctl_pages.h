@@ -6,10 +6,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "ctl_watch.h"
+
 void ctl_page_status(const json_t *status, FILE *out);
 void ctl_page_workers(const json_t *workers, FILE *out);
-/* One "name value" a line; without all only those that are not 0. */
-void ctl_page_stats(const json_t *stats, bool all, FILE *out);
+/* One "name value" a line, or with before a table with rates; o->all: also zeros and buckets. */
+ctl_watch_page ctl_page_stats;
+ctl_watch_page ctl_page_pulls;
 void ctl_page_version(const json_t *version, FILE *out);
 /* What a reload changed, or with dry_run would change. */
 void ctl_page_reload(const json_t *root, bool dry_run, FILE *out);

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#define CTL_COLUMNS 8
+#define CTL_COLUMNS 10
 
 struct ctl_table {
 	unsigned columns;        /* <= CTL_COLUMNS */

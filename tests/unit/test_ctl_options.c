@@ -43,7 +43,7 @@ static void commands_are_found(void **state)
 	} all[] = { { "status", CTL_STATUS }, { "stats", CTL_STATS }, { "workers", CTL_WORKERS },
 		    { "version", CTL_VERSION }, { "stop", CTL_STOP },
 		    { "config", CTL_CONFIG }, { "reload", CTL_RELOAD }, { "drain", CTL_DRAIN },
-		    { "undrain", CTL_UNDRAIN }, { "log-level", CTL_LOG_LEVEL } };
+		    { "undrain", CTL_UNDRAIN }, { "pulls", CTL_PULLS }, { "log-level", CTL_LOG_LEVEL } };
 
 	(void)state;
 	assert_int_equal(ARRAY_LEN(all), CTL_COMMANDS);
@@ -75,12 +75,19 @@ static void options_stand_before_or_behind_the_command(void **state)
 	assert_string_equal(got.argument, "debug");
 	assert_true(parse("log-level"));
 	assert_null(got.argument);
+	assert_true(parse("--socket /x pulls --watch"));
+	assert_true(got.watch);
+	assert_true(parse("config check"));
+	assert_string_equal(got.argument, "check");
+	assert_null(got.file);
+	assert_true(parse("config check a.ini"));
+	assert_string_equal(got.file, "a.ini");
 }
 
 static void wrong_usage_is_2(void **state)
 {
 	static const char *const wrong[] = { "", "nonsense", "status now", "--nonsense status", "-t x status", "-t 0 status",
-					     "-t", "status --now", "stop --all", "--json", "pulls", "doctor", "reload now",
+					     "-t", "status --now", "stop --all", "--json", "doctor", "status --watch", "config chek", "config check a b", "reload now",
 					     "stop --dry-run", "reload --wait", "log-level debug info",
 					     "Status" };
 

@@ -110,6 +110,8 @@ static void failed_reload_stays_visible(void **state)
 	assert_non_null(strstr(page, ", ok\n"));
 }
 
+static const struct ctl_options something, everything = { .all = true };
+
 static void nothing_at_all_is_survived(void **state)
 {
 	json_t *root = json_object();
@@ -119,7 +121,8 @@ static void nothing_at_all_is_survived(void **state)
 	ctl_page_status(root, out);
 	ctl_page_workers(root, out);
 	ctl_page_version(root, out);
-	ctl_page_stats(root, true, out);
+	ctl_page_pulls(root, NULL, 0, &everything, out);
+	ctl_page_stats(root, NULL, 0, &everything, out);
 	assert_int_equal(fclose(out), 0);
 	json_decref(root);
 }
@@ -143,14 +146,73 @@ static void stats_leave_zeros_out(void **state)
 
 	(void)state;
 	FILE *out = begin();
-	ctl_page_stats(root, false, out);
+	ctl_page_stats(root, NULL, 0, &something, out);
 	assert_int_equal(fclose(out), 0);
 	assert_string_equal(page, "a_total{x=\"1\"} 9007199254740991\nc 0.25\n");
 	out = begin();
-	ctl_page_stats(root, true, out);
+	ctl_page_stats(root, NULL, 0, &everything, out);
 	assert_int_equal(fclose(out), 0);
 	assert_string_equal(page, "a_total{x=\"1\"} 9007199254740991\nb 0\nc 0.25\nd 0\n");
 	json_decref(root);
+}
+
+static void stats_have_rates_when_there_was_a_page_before(void **state)
+{
+	json_t *before = json_loads("{\"a_total\":10,\"b_total{x=\\\"1\\\"}\":5,\"c\":1,\"d_bucket{le=\\\"1\\\"}\":1}", 0, NULL);
+	json_t *now = json_loads("{\"a_total\":40,\"b_total{x=\\\"1\\\"}\":5,\"c\":2,\"d_bucket{le=\\\"1\\\"}\":7}", 0, NULL);
+
+	(void)state;
+	FILE *out = begin();
+	ctl_page_stats(now, before, 2, &something, out);
+	assert_int_equal(fclose(out), 0);
+	assert_string_equal(page, "NAME     VALUE  PER SECOND\na_total  40     15.0\nc        2\n");
+	out = begin();
+	ctl_page_stats(now, before, 2, &everything, out);
+	assert_int_equal(fclose(out), 0);
+	assert_non_null(strstr(page, "d_bucket{le=\"1\"}  7      3.0\n"));
+	json_decref(before);
+	json_decref(now);
+}
+
+#define PULL(bytes)                                                                                                             \
+	"{\"pulls\":[{\"slot\":1,\"pid\":7,\"generation\":1,\"request_id\":\"r1\",\"client\":\"10.0.0.1\",\"user\":\"al\\u001bice\"," \
+	"\"registry\":\"default\",\"repository\":\"team/app\",\"reference\":\"sha256:0123456789abcdef0123\",\"route\":\"blob\","       \
+	"\"bytes\":" bytes ",\"total\":2000000,\"age_s\":10,\"rate_bytes_per_second\":50000,\"waits_for\":\"bytes of the body\"},"    \
+	"{\"slot\":2,\"pid\":8,\"request_id\":\"r2\",\"client\":\"10.0.0.2\",\"user\":\"\",\"repository\":\"\",\"reference\":\"t1\","      \
+	"\"bytes\":0,\"total\":null,\"age_s\":0.02,\"rate_bytes_per_second\":0,\"waits_for\":\"the head\"}],\"unlisted\":3}"
+
+static void pulls_are_a_table_with_bars(void **state)
+{
+	json_t *before = json_loads(PULL("500000"), 0, NULL), *now = json_loads(PULL("1000000"), 0, NULL);
+
+	(void)state;
+	FILE *out = begin();
+	ctl_page_pulls(now, NULL, 0, &something, out);
+	assert_int_equal(fclose(out), 0);
+	assert_non_null(strstr(page, "CLIENT    USER    REPOSITORY  REFERENCE"));
+	assert_non_null(strstr(page, "10.0.0.1  al?ice  team/app    sha256:0123456789ab  [#####.....] 1.0 MB of 2.0 MB  50 kB/s  10s"));
+	assert_non_null(strstr(page, "10.0.0.2  -       -           t1                   0 B"));
+	assert_non_null(strstr(page, "and 3 more\n"));
+	out = begin();
+	ctl_page_pulls(now, before, 0.5, &something, out);
+	assert_int_equal(fclose(out), 0);
+	assert_non_null(strstr(page, " 1.0 MB/s  10s   1       bytes of the body\n"));
+	json_decref(before);
+	json_decref(now);
+}
+
+static void bytes_are_short(void **state)
+{
+	static const struct {
+		double bytes;
+		const char *text;
+	} row[] = { { -1, "0 B" }, { 999, "999 B" }, { 1000, "1.0 kB" }, { 9949, "9.9 kB" }, { 12345, "12 kB" }, { 999500, "1.0 MB" },
+		    { 840e6, "840 MB" }, { 2.9e9, "2.9 GB" }, { 1e12, "1.0 TB" } };
+	char text[CTL_BYTES_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		assert_string_equal(ctl_json_bytes(row[i].bytes, text), row[i].text);
 }
 
 static void ages_are_short(void **state)
@@ -177,6 +239,9 @@ int main(void)
 		cmocka_unit_test_teardown(nothing_at_all_is_survived, drop_page),
 		cmocka_unit_test_teardown(workers_are_a_table, drop_page),
 		cmocka_unit_test_teardown(stats_leave_zeros_out, drop_page),
+		cmocka_unit_test(stats_have_rates_when_there_was_a_page_before),
+		cmocka_unit_test(pulls_are_a_table_with_bars),
+		cmocka_unit_test(bytes_are_short),
 		cmocka_unit_test(ages_are_short),
 	};
 
