@@ -1,4 +1,4 @@
-/* The keeper process: ties names and the admin endpoint to the master's messages.  Keeper. */
+/* The keeper process: ties names, probes and the admin endpoint to the master's messages.  Keeper. */
 #include "keeper.h"
 
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include "log.h"
 #include "msg.h"
 #include "names.h"
+#include "probe.h"
 
 #define BEAT_MS       500
 #define REPORT_MS     1000
@@ -24,6 +25,7 @@ struct keeper {
 	int signal_fd;
 	struct timer beat, report;
 	struct names *names;
+	struct probes *probes;
 	struct admin admin;
 	enum exitcode status;
 };
@@ -51,6 +53,13 @@ static void serve(struct keeper *k)
 
 	if (admin_open(&k->admin, &e) < 0)
 		log_error("%s, going on without", e.text);
+	probes_start(k->probes);
+}
+
+static void retire(struct keeper *k)
+{
+	admin_close(&k->admin);
+	probes_stop(k->probes);
 }
 
 static void drained(struct keeper *k)
@@ -66,7 +75,7 @@ static void on_message(struct keeper *k, const struct msg *m)
 	log_debug("message %s", msg_name(m->head.type));
 	switch (m->head.type) {
 	case MSG_SERVE:  serve(k); break;
-	case MSG_RETIRE: admin_close(&k->admin); break;
+	case MSG_RETIRE: retire(k); break;
 	case MSG_DRAIN:  drained(k); break;
 	default:         break; /* KICK is for workers */
 	}
@@ -103,6 +112,13 @@ static void on_wake(struct watch *w, uint32_t events)
 	(void)events;
 	if (read(w->fd, &times, sizeof(times)) == (ssize_t)sizeof(times))
 		names_ask(k->names);
+}
+
+static void on_names_changed(void *owner)
+{
+	struct keeper *k = owner;
+
+	probes_names_changed(k->probes);
 }
 
 /* TERM comes when the master died, or from somebody who means this process: the master itself drains by message. */
@@ -168,6 +184,10 @@ static int keeper_open(struct keeper *k, struct err *reterr)
 	k->names = names_new(&k->loop, k->h, NULL, reterr);
 	if (!k->names)
 		return reterr->code;
+	k->probes = probes_new(&k->loop, k->h, reterr);
+	if (!k->probes)
+		return reterr->code;
+	names_listen(k->names, on_names_changed, k);
 	on_beat(&k->beat);
 	on_report(&k->report);
 	return 0;
@@ -176,12 +196,14 @@ static int keeper_open(struct keeper *k, struct err *reterr)
 static void keeper_close(struct keeper *k)
 {
 	admin_done(&k->admin);
+	probes_stop(k->probes);
 	names_free(k->names);
 	loop_del(&k->channel);
 	loop_del(&k->wake);
 	loop_del(&k->signal);
 	if (loop_turn(&k->loop, 0) < 0) /* frees what waits for the end of a turn */
 		log_debug("the last turn of the loop failed");
+	probes_free(k->probes);
 	loop_done(&k->loop);
 	fd_close(&k->signal_fd);
 }

@@ -7,4 +7,5 @@ keeper_librrkeeper_a_SOURCES = \
 	keeper/keeper.h keeper/keeper_main.c \
 	keeper/known.c keeper/known.h \
 	keeper/names.c keeper/names.h \
-	keeper/pages.c keeper/pages.h
+	keeper/pages.c keeper/pages.h \
+	keeper/probe.c keeper/probe.h

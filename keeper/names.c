@@ -51,6 +51,8 @@ struct names {
 	struct loop *loop;
 	const struct heritage *h;
 	struct names_tuning tuning;
+	void (*listener)(void *owner); /* NULL = nobody listens */
+	void *listener_owner;
 	unsigned count;
 	struct name name[];
 };
@@ -164,6 +166,8 @@ static void settle(struct name *n)
 	if (change != KNOWN_SAME) {
 		log_change(n, change);
 		wake_workers(n->all->h);
+		if (n->all->listener)
+			n->all->listener(n->all->listener_owner);
 	}
 	loop_timer_in(n->all->loop, &n->due, known_pause_ms(&n->known, n->ttl_ms, now_ms), on_due);
 }
@@ -357,6 +361,12 @@ void names_free(struct names *n)
 	}
 	free(n);
 	ares_library_cleanup();
+}
+
+void names_listen(struct names *n, void (*fn)(void *owner), void *owner)
+{
+	n->listener = fn;
+	n->listener_owner = owner;
 }
 
 void names_ask(struct names *n)

@@ -20,6 +20,9 @@ struct names *names_new(struct loop *l, const struct heritage *h, const struct n
 /* Stops all lookups; the entries in shared memory stay as they are.  NULL is nothing. */
 void names_free(struct names *n);
 
+/* fn is called after an entry in shared memory has changed; one listener. */
+void names_listen(struct names *n, void (*fn)(void *owner), void *owner);
+
 /* A worker could not connect: asks again soon, at most once a second. */
 void names_ask(struct names *n);
 

@@ -53,10 +53,11 @@ def wait_until(condition, timeout=10, what="a condition", interval=0.02):
     """Polls until condition() is true and returns its value; ProcessError after timeout seconds."""
     end = time.monotonic() + timeout
     while True:
+        late = time.monotonic() > end  # before the look: the machine may stand still in between
         value = condition()
         if value:
             return value
-        if time.monotonic() > end:
+        if late:
             raise ProcessError(f"waited {timeout} s for {what}")
         time.sleep(interval)
 

@@ -73,6 +73,9 @@ class Relay:
             sections["registry" if name == "default" else f"registry {name}"] = dict(keys)
         for section, keys in (settings or {}).items():
             sections[section] = {**sections.get(section, {}), **keys}
+        for section, keys in sections.items():
+            if section.split()[0] == "proxy":
+                keys.setdefault("probe_interval", 0)  # scenarios count what goes upstream
         return sections
 
     # --- life ---------------------------------------------------------------------------------------------------
