@@ -62,12 +62,12 @@ static void settle(struct probe *p, const struct source_failure *failure)
 
 	if (failure && *was != now)
 		log_fields(LOG_LEVEL_WARNING,
-		           FIELDS(LF_STR("upstream", p->proxy->name),
+		           FIELDS(LF_EVENT(UPSTREAM_DOWN), LF_STR("upstream", p->proxy->name),
 		                  LF_STR("registry", r->name), LF_STR("error", error_row(failure->id)->name)),
 		           "probe: %s; pulls would fail, asking again", failure->text);
 	else if (!failure && *was == OUTCOME_BAD)
 		log_fields(LOG_LEVEL_NOTICE,
-		           FIELDS(LF_STR("upstream", p->proxy->name), LF_STR("registry", r->name)),
+		           FIELDS(LF_EVENT(UPSTREAM_UP), LF_STR("upstream", p->proxy->name), LF_STR("registry", r->name)),
 		           "probe: the registry answers again");
 	*was = now;
 }

@@ -17,7 +17,7 @@ lib_librrlib_a_SOURCES = \
 	lib/http_octets.h \
 	lib/http_wire.c lib/http_wire.h \
 	lib/list.h \
-	lib/log.c lib/log.h \
+	lib/log.c lib/log.h lib/log_events.def \
 	lib/log_journal.c lib/log_journal.h \
 	lib/log_text.c lib/log_text.h \
 	lib/loop.c lib/loop.h \

@@ -61,6 +61,24 @@ const char *log_format_name(enum log_format format)
 	return format <= LOG_FORMAT_JOURNAL ? format_names[format] : "unknown";
 }
 
+static const struct {
+	const char *name, *id;
+} events[LOG_EVENTS] = {
+#define EVENT(id, name, message_id) [LOG_EVENT_##id] = { name, message_id },
+#include "log_events.def"
+#undef EVENT
+};
+
+const char *log_event_name(int64_t event)
+{
+	return event >= 0 && event < LOG_EVENTS ? events[event].name : "";
+}
+
+const char *log_event_id(int64_t event)
+{
+	return event >= 0 && event < LOG_EVENTS ? events[event].id : "";
+}
+
 /* $JOURNAL_STREAM is "device:inode" of the stream; being set is not enough (it is inherited by children whose
  * stderr goes elsewhere). */
 static bool stderr_is_journal(void)

@@ -24,22 +24,37 @@ enum log_level { /* the numbers are syslog's */
 
 enum log_format { LOG_FORMAT_AUTO, LOG_FORMAT_TEXT, LOG_FORMAT_JSON, LOG_FORMAT_JOURNAL };
 
+enum log_event {
+#define EVENT(id, name, message_id) LOG_EVENT_##id,
+#include "log_events.def"
+#undef EVENT
+	LOG_EVENTS
+};
+
 struct log_field {
 	const char *key;     /* [a-z0-9._]+, static */
 	struct strview text; /* used when key names a text */
 	int64_t number;
-	enum { LOG_FIELD_TEXT, LOG_FIELD_NUMBER } kind;
+	enum { LOG_FIELD_TEXT, LOG_FIELD_NUMBER, LOG_FIELD_EVENT } kind; /* an event has both: its name, and its enum log_event */
 };
 
 #define LF_STR(k, s)  { .key = (k), .text = sv_str(s), .kind = LOG_FIELD_TEXT }
 #define LF_SV(k, v)   { .key = (k), .text = (v), .kind = LOG_FIELD_TEXT }
 #define LF_INT(k, n)  { .key = (k), .number = (int64_t)(n), .kind = LOG_FIELD_NUMBER }
+/* LF_EVENT(STARTED): what happened, for tools (log_events.def). */
+#define LF_EVENT(id)                                                                                       \
+	{ .key = "event", .text = sv_str(log_event_name(LOG_EVENT_##id)), .number = LOG_EVENT_##id,        \
+	  .kind = LOG_FIELD_EVENT }
 
 /* Names and numbers both ways; -EINVAL: no such name. */
 MUST_CHECK int log_level_parse(struct strview s, enum log_level *ret_level);
 const char *log_level_name(enum log_level level);
 MUST_CHECK int log_format_parse(struct strview s, enum log_format *ret_format);
 const char *log_format_name(enum log_format format);
+/* "started" ...; a number that is no event: "". */
+const char *log_event_name(int64_t event);
+/* Its MESSAGE_ID, 32 hex digits; likewise. */
+const char *log_event_id(int64_t event);
 
 /* Opens the sink on stderr (or the journal) for this process and its children.  AUTO: journal when
  * $JOURNAL_STREAM names our stderr, text on a terminal, else JSON.  Called again it replaces the format.

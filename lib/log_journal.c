@@ -56,12 +56,16 @@ size_t log_journal_render(const struct log_record *rec, char *line, size_t cap)
 		const struct log_field *f = &rec->fields[i];
 		if (o.cap - o.n < 64 + strlen(f->key) + 4 * f->text.n)
 			continue; /* a field is whole or left out: a line without "=" would begin a binary field */
+		if (f->kind == LOG_FIELD_EVENT) {
+			log_out_raw(&o, SV("MESSAGE_ID="));
+			journal_value(&o, sv_str(log_event_id(f->number)));
+		}
 		journal_key(&o, f->key);
-		if (f->kind == LOG_FIELD_TEXT) {
-			journal_value(&o, f->text);
-		} else {
+		if (f->kind == LOG_FIELD_NUMBER) {
 			log_out_number(&o, f->number);
 			log_out_raw(&o, SV("\n"));
+		} else {
+			journal_value(&o, f->text);
 		}
 	}
 	log_out_raw(&o, SV("MESSAGE="));

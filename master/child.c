@@ -60,8 +60,9 @@ static void take_message(struct child *c, const struct msg *m)
 	case MSG_REFUSED: take_refused(c, &m->u.refused); break;
 	case MSG_DRAINED:
 		if (m->u.drained.cut)
-			log_warning("%s (pid %d) cut %u connections that did not end in time", child_name(c),
-			            (int)c->slot.pid, m->u.drained.cut);
+			log_fields(LOG_LEVEL_WARNING, FIELDS(LF_EVENT(PULLS_CUT), LF_INT("cut", m->u.drained.cut)),
+			           "%s (pid %d) cut %u connections that did not end in time", child_name(c),
+			           (int)c->slot.pid, m->u.drained.cut);
 		break;
 	default: break;
 	}

@@ -38,7 +38,7 @@ void master_publish(struct master *m)
 static void first_served(struct master *m, struct generation *g)
 {
 	m->state = MASTER_SERVING;
-	log_fields(LOG_LEVEL_NOTICE, FIELDS(LF_INT("generation", g->number), LF_INT("workers", g->workers)),
+	log_fields(LOG_LEVEL_NOTICE, FIELDS(LF_EVENT(STARTED), LF_INT("generation", g->number), LF_INT("workers", g->workers)),
 	           "serving on %s", g->conf->listen.address.items[0].text);
 }
 
@@ -296,7 +296,7 @@ static int serve(struct master *m)
 		log_error("the master's loop fails: %s", strerror(-r));
 		return EXITCODE_SOFTWARE;
 	}
-	log_notice("stopped");
+	log_fields(LOG_LEVEL_NOTICE, FIELDS(LF_EVENT(STOPPED)), "stopped");
 	return m->exit_status;
 }
 

@@ -21,12 +21,18 @@ static void count_exit(struct master *m, const siginfo_t *info)
 static void log_end(const struct child *c, const siginfo_t *info)
 {
 	bool exited = info->si_code == CLD_EXITED;
-	bool expected = exited && info->si_status == 0 && c->slot.leaving;
+	const char *how = exited ? "ended with status" : "was ended by signal";
+	const char *colon = exited ? "" : ": ", *name = exited ? "" : strsignal(info->si_status);
 
-	log_fields(expected ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
-	           FIELDS(LF_INT("child", info->si_pid), LF_INT("generation", c->generation->number)), "%s %s %d%s%s",
-	           child_name(c), exited ? "ended with status" : "was ended by signal", info->si_status,
-	           exited ? "" : ": ", exited ? "" : strsignal(info->si_status));
+	if (exited && info->si_status == 0 && c->slot.leaving)
+		log_fields(LOG_LEVEL_INFO,
+		           FIELDS(LF_INT("child", info->si_pid), LF_INT("generation", c->generation->number)),
+		           "%s %s %d", child_name(c), how, info->si_status);
+	else
+		log_fields(LOG_LEVEL_WARNING,
+		           FIELDS(LF_EVENT(CHILD_DIED), LF_INT("child", info->si_pid),
+		                  LF_INT("generation", c->generation->number)),
+		           "%s %s %d%s%s", child_name(c), how, info->si_status, colon, name);
 }
 
 static void reap(struct master *m, const siginfo_t *info)

@@ -84,7 +84,7 @@ static void refuse(struct master *m, unsigned status, int exit, const struct con
 	r->at_wall_ms = clock_wall_ms();
 	(void)snprintf(r->error, sizeof(r->error), "%s", why);
 	count_result(m, false);
-	log_error("reload refused, going on as before: %s", why);
+	log_fields(LOG_LEVEL_ERROR, FIELDS(LF_EVENT(RELOAD_REFUSED)), "reload refused, going on as before: %s", why);
 	notify_ready(m);
 	settle(m, &a);
 }
@@ -264,7 +264,8 @@ bool reload_served(struct master *m, struct generation *g)
 	count_result(m, true);
 	child_send(&old->keeper, MSG_RETIRE);
 	generation_retire(old, clock_now_ms() + old->conf->master.drain_timeout, false);
-	log_fields(LOG_LEVEL_NOTICE, FIELDS(LF_INT("generation", g->number), LF_INT("changed", r->changed.count)),
+	log_fields(LOG_LEVEL_NOTICE,
+	           FIELDS(LF_EVENT(RELOADED), LF_INT("generation", g->number), LF_INT("changed", r->changed.count)),
 	           "reloaded: generation %u serves", g->number);
 	struct view_answer a = master_answer_make(m, 200, EXITCODE_OK, "");
 	settle(m, &a);

@@ -50,7 +50,7 @@ static void drained(struct master *m)
 
 	if (m->state != MASTER_DRAINED) {
 		m->state = MASTER_DRAINED;
-		log_notice("drained: no pull is running");
+		log_fields(LOG_LEVEL_NOTICE, FIELDS(LF_EVENT(DRAINED)), "drained: no pull is running");
 		notify_drained();
 	}
 	master_answer(&m->drain_waiters, &a);
@@ -123,7 +123,7 @@ void drain_begin(struct master *m, struct view_waiter *w)
 	if (w)
 		list_append(&m->drain_waiters, &w->node);
 	if (m->state == MASTER_SERVING) {
-		log_notice("draining: running pulls have %llu s to end",
+		log_fields(LOG_LEVEL_NOTICE, FIELDS(LF_EVENT(DRAINING)), "draining: running pulls have %llu s to end",
 		           (unsigned long long)m->conf->master.drain_timeout / 1000);
 		begin(m);
 	} else if (m->state == MASTER_DRAINED) {

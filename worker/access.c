@@ -57,17 +57,6 @@ static struct strview without_query(struct strview target)
 	return mark ? sv_make(target.p, (size_t)(mark - target.p)) : target;
 }
 
-static const char *end_name(enum request_end end)
-{
-	switch (end) {
-	case REQUEST_COMPLETE: return "complete";
-	case REQUEST_CLIENT: return "client";
-	case REQUEST_UPSTREAM: return "upstream";
-	case REQUEST_RELAY: return "relay";
-	}
-	return "relay";
-}
-
 static void add_request(struct line *l, const struct session *s)
 {
 	const struct request *rq = s->rq;
@@ -111,7 +100,7 @@ void access_line(const struct session *s)
 	char peer[INET6_ADDRSTRLEN];
 	struct line l = { .count = 0 };
 
-	if (rq->end == REQUEST_UPSTREAM && log_wants(LOG_LEVEL_WARNING)) {
+	if (request_end_side(rq->end) == REQUEST_SIDE_UPSTREAM && log_wants(LOG_LEVEL_WARNING)) {
 		add_request(&l, s);
 		warn_broken(s, &l);
 		l.count = 0;
@@ -128,7 +117,7 @@ void access_line(const struct session *s)
 	add_text(&l, "client.address", sv_str(access_peer(&s->peer, peer)), sizeof(peer));
 	add_text(&l, "user_agent.original", rq->user_agent, AGENT_SHOWN);
 	add_upstream(&l, rq);
-	add_text(&l, "termination", sv_str(end_name(rq->end)), 16);
+	add_text(&l, "termination", sv_str(request_end_code(rq->end)), 32);
 	log_line(LOG_LEVEL_INFO, l.field, l.count, "answered %u, %" PRIu64 " bytes", rq->status,
 	         rq->body_bytes);
 }

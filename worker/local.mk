@@ -13,7 +13,7 @@ worker_librrworker_a_SOURCES = \
 	worker/path.c worker/path.h \
 	worker/policy.c worker/policy.h \
 	worker/reply.c worker/reply.h \
-	worker/request.c worker/request.h \
+	worker/request.c worker/request.h worker/request_ends.def \
 	worker/request_id.c worker/request_id.h \
 	worker/route.c worker/route.h \
 	worker/service.c worker/service.h \

@@ -124,3 +124,31 @@ enum stats_method request_stats_method(const struct request *rq)
 	default: return STATS_METHOD_OTHER;
 	}
 }
+
+static const struct {
+	enum request_side side;
+	const char *code;
+} ends[] = {
+#define END(id, side, code) [REQUEST_##id] = { REQUEST_SIDE_##side, code },
+#include "request_ends.def"
+#undef END
+};
+
+const char *request_end_code(enum request_end end)
+{
+	return ends[end].code;
+}
+
+enum request_side request_end_side(enum request_end end)
+{
+	return ends[end].side;
+}
+
+enum request_end request_end_of(enum error_id broke)
+{
+	switch (broke) {
+	case ERROR_UPSTREAM_TIMEOUT: return REQUEST_UPSTREAM_STALLED;
+	case ERROR_UPSTREAM_MALFORMED: return REQUEST_UPSTREAM_MALFORMED;
+	default: return REQUEST_UPSTREAM_CLOSED;
+	}
+}

@@ -9,8 +9,13 @@
 #define REQUEST_ID_MAX   128  /* bytes of an x-request-id that is taken over */
 #define REQUEST_LINE_MAX 8192 /* bytes of a request line (RFC 9112 3) */
 
-/* Who ended an exchange, for the access line. */
-enum request_end { REQUEST_COMPLETE, REQUEST_CLIENT, REQUEST_UPSTREAM, REQUEST_RELAY };
+/* Who ended an exchange and why: request_ends.def. */
+enum request_end {
+#define END(id, side, code) REQUEST_##id,
+#include "request_ends.def"
+#undef END
+};
+enum request_side { REQUEST_SIDE_NONE, REQUEST_SIDE_CLIENT, REQUEST_SIDE_UPSTREAM, REQUEST_SIDE_RELAY };
 
 struct request {
 	enum http_method method;
@@ -51,5 +56,11 @@ void request_fail(struct request *rq, enum error_id id, struct strview detail);
 void request_for_fetch(const struct request *rq, struct fetch_request *ret);
 
 enum stats_method request_stats_method(const struct request *rq);
+
+/* The code of the access line, and whose fault it was. */
+const char *request_end_code(enum request_end end);
+enum request_side request_end_side(enum request_end end);
+/* What a body that broke off with this error ends with. */
+enum request_end request_end_of(enum error_id broke);
 
 #endif

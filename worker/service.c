@@ -42,7 +42,7 @@ void service_cut(struct service *sv)
 		struct session *s = list_entry(it, struct session, node);
 		if (s->rq) {
 			sv->cut++;
-			(void)session_abort(s, REQUEST_RELAY);
+			(void)session_abort(s, REQUEST_RELAY_DRAIN);
 		} else {
 			(void)session_close(s);
 		}

@@ -137,7 +137,7 @@ static void on_client(struct transport *t)
 	struct session *s = container_of(t, struct session, client);
 
 	if (t->failed && s->rq)
-		(void)session_abort(s, REQUEST_CLIENT);
+		(void)session_abort(s, REQUEST_CLIENT_CLOSED);
 	else
 		session_run(s);
 }
@@ -151,7 +151,7 @@ static enum step expire_quiet(struct session *s)
 
 static enum step expire_client(struct session *s)
 {
-	return session_abort(s, REQUEST_CLIENT);
+	return session_abort(s, REQUEST_CLIENT_SLOW);
 }
 
 static enum step step_gone(struct session *s)
@@ -231,20 +231,20 @@ enum step session_close(struct session *s)
 	return STEP_WAIT;
 }
 
-static _Atomic uint64_t *abort_counter(struct stats_slot *st, enum request_end who)
+static _Atomic uint64_t *abort_counter(struct stats_slot *st, enum request_end end)
 {
-	switch (who) {
-	case REQUEST_CLIENT: return &st->aborted_client;
-	case REQUEST_UPSTREAM: return &st->aborted_upstream;
+	switch (request_end_side(end)) {
+	case REQUEST_SIDE_CLIENT: return &st->aborted_client;
+	case REQUEST_SIDE_UPSTREAM: return &st->aborted_upstream;
 	default: return &st->aborted_relay;
 	}
 }
 
-enum step session_abort(struct session *s, enum request_end who)
+enum step session_abort(struct session *s, enum request_end end)
 {
 	assert(s->rq);
-	s->rq->end = who;
-	stats_add(abort_counter(s->sv->stats, who), 1);
+	s->rq->end = end;
+	stats_add(abort_counter(s->sv->stats, end), 1);
 	session_drop_source(s);
 	access_line(s);
 	transport_reset(&s->client);

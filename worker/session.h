@@ -78,7 +78,7 @@ void session_set(struct session *s, enum session_state state);
 /* Ends the session: FIN, everything returned.  Its memory goes with the loop's deferred work. */
 enum step session_close(struct session *s);
 /* Ends the session in the middle of an answer: RST, so that nothing passes for complete. Counts and logs. */
-enum step session_abort(struct session *s, enum request_end who);
+enum step session_abort(struct session *s, enum request_end end);
 /* The answer is written into `out` or moved through it: flushes it, then goes on to the next request. */
 enum step session_finish(struct session *s);
 /* Answers rq->error; the connection goes on unless rq->close. */

@@ -172,7 +172,7 @@ static enum step wait_for_source(struct session *s)
 	if (r == -EAGAIN)
 		return wait_for_client(s);
 	if (r < 0)
-		return session_abort(s, REQUEST_CLIENT);
+		return session_abort(s, REQUEST_CLIENT_CLOSED);
 	session_set(s, SESSION_MOVE);
 	return STEP_WAIT;
 }
@@ -183,7 +183,7 @@ static enum step broken_off(struct session *s)
 	s->rq->error = s->source->failure.id;
 	(void)sv_copy(s->rq->error_text, sizeof(s->rq->error_text), sv_str(s->source->failure.text));
 	int r = client_body_flush(&s->body);
-	return session_abort(s, r == 0 || r == -EAGAIN ? REQUEST_UPSTREAM : REQUEST_CLIENT);
+	return session_abort(s, r == 0 || r == -EAGAIN ? request_end_of(s->rq->error) : REQUEST_CLIENT_CLOSED);
 }
 
 enum step step_move(struct session *s)
@@ -198,7 +198,7 @@ enum step step_move(struct session *s)
 	case MOVE_WAIT_SOURCE: return wait_for_source(s);
 	case MOVE_WAIT_SINK: return wait_for_client(s);
 	case MOVE_CUT: return broken_off(s);
-	case MOVE_SINK_FAILED: return session_abort(s, REQUEST_CLIENT);
+	case MOVE_SINK_FAILED: return session_abort(s, REQUEST_CLIENT_CLOSED);
 	case MOVE_END: break;
 	}
 	client_body_end(&s->body);
@@ -214,7 +214,7 @@ enum step step_send(struct session *s)
 enum step expire_move(struct session *s)
 {
 	request_fail(s->rq, ERROR_UPSTREAM_TIMEOUT, SV("the time allowed"));
-	return session_abort(s, REQUEST_UPSTREAM);
+	return session_abort(s, REQUEST_UPSTREAM_STALLED);
 }
 
 /* --- the end ------------------------------------------------------------------------------------- */
@@ -249,7 +249,7 @@ enum step session_finish(struct session *s)
 	if (r == 0)
 		return next_request(s);
 	if (r != -EAGAIN)
-		return session_abort(s, REQUEST_CLIENT);
+		return session_abort(s, REQUEST_CLIENT_CLOSED);
 	session_set(s, SESSION_FLUSH);
 	return STEP_WAIT;
 }

@@ -177,6 +177,9 @@ def test_journal_has_the_fields(unit, box):
     access = [line for line in lines if line.get("REGRELAY_HTTP_RESPONSE_STATUS_CODE") == "200"]
     assert access, sorted({key for line in lines for key in line})
     assert access[-1]["PRIORITY"] == "6" and access[-1]["SYSLOG_IDENTIFIER"] == "regrelay"
+    assert access[-1]["REGRELAY_TERMINATION"] == "complete" and access[-1]["REGRELAY_REQUEST_ID"]
+    started = box.journal("regrelay", "-o", "cat", "MESSAGE_ID=870a3d75238742b6b4528e979f7120ec")
+    assert "serving on" in started.splitlines()[-1]
 
 
 def test_regctl_is_for_members_of_the_group(unit, box):

@@ -104,6 +104,24 @@ static void test_journal(void **state)
 	                    "REGRELAY_SESS=42\nREGRELAY_UP_NAME=a\\x0aMESSAGE=forged\nMESSAGE=words\\x0a\n");
 }
 
+static void test_events(void **state)
+{
+	const struct log_field fields[] = { LF_EVENT(DRAINED) };
+
+	(void)state;
+	assert_non_null(strstr(render(log_journal_render, fields, 1, SV("w"), CAP),
+	                       "\nMESSAGE_ID=4d41ca0870e14c368088c3c2330090c8\nREGRELAY_EVENT=drained\n"));
+	assert_non_null(strstr(render(log_json_render, fields, 1, SV("w"), CAP), ",\"event\":\"drained\","));
+	assert_non_null(strstr(render(log_text_render, fields, 1, SV("w"), CAP), " event=drained "));
+	for (int64_t a = 0; a < LOG_EVENTS; a++) {
+		assert_int_equal(strspn(log_event_id(a), "0123456789abcdef"), 32);
+		for (int64_t b = 0; b < a; b++)
+			assert_string_not_equal(log_event_id(a), log_event_id(b));
+	}
+	assert_string_equal(log_event_id(LOG_EVENTS), "");
+	assert_string_equal(log_event_name(-1), "");
+}
+
 /* A line without "=" would be taken for the beginning of a binary field. */
 static void test_cut_journal_entries_stay_fields(void **state)
 {
@@ -129,6 +147,7 @@ int main(void)
 		cmocka_unit_test(test_json_says_what_was_meant),
 		cmocka_unit_test(test_cut_lines_stay_well_formed),
 		cmocka_unit_test(test_journal),
+		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_cut_journal_entries_stay_fields),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
