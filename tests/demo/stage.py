@@ -102,8 +102,9 @@ class Stage:
             return self.containerd.pull_command(self.reference(port), credentials=self.registry.credentials)
         return skopeo.pull_command(self.reference(port), out, credentials=self.registry.credentials)
 
-    def pull(self, client, port, *, show=None):
-        """Pulls the image; show: the name beside a line of progress.  A Pull."""
+    def pull(self, client, port, *, show=None, events=()):
+        """Pulls the image; show: the name beside a line of progress; events: (share, function) in rising order, each
+        called once when that share of the image has come.  A Pull."""
         self._count += 1
         out = self.dir / f"out{self._count}"
         before, begin = self.standin.bytes_down(), time.monotonic()
@@ -114,8 +115,11 @@ class Stage:
                                    time.monotonic() - begin, final)
 
         with Process(self.command(client, port, out), log=self.dir / f"pull{self._count}.log", name=client) as process:
+            waiting = list(events)
             while process.alive():
                 progress()
+                if waiting and self.standin.bytes_down() - before >= waiting[0][0] * self.image.total:
+                    waiting.pop(0)[1]()
                 time.sleep(0.1)  # the pace of the display
             status, seconds = process.wait(), time.monotonic() - begin
             done = types.SimpleNamespace(returncode=status, stderr=process.text())
