@@ -72,6 +72,9 @@ static void registry_free(struct conf_registry *r)
 	if (!r)
 		return;
 	section_free(CONF_REGISTRY, r);
+	conf_hosts_free(&r->token_at);
+	conf_hosts_free(&r->redirect_at);
+	conf_hosts_free(&r->pass_at);
 	free(r->authority);
 	free(r->name);
 	free(r);

@@ -32,6 +32,19 @@ struct conf_list {
 	unsigned count;
 };
 
+/* An entry of token_hosts, redirect_hosts or redirect_pass: a host as the registry's URLs name it. */
+struct conf_host {
+	struct url_hostport at; /* port filled in: 443 where none was written */
+	char *path;             /* of token_hosts: what the URL's path must be or lie under; "" = any */
+	char *authority;        /* virtual host:port that stands for it behind the proxy */
+	unsigned place;         /* < conf->places, of this entry alone */
+};
+
+struct conf_hosts {
+	struct conf_host *item;
+	unsigned count;
+};
+
 /* An address to listen on. */
 struct conf_address {
 	struct sockaddr_storage sa; /* AF_INET or AF_INET6; "*" is [::] with IPV6_V6ONLY off */
@@ -111,6 +124,7 @@ struct conf_registry {
 	char *match_host;            /* "" = none; compared with the client's Host, with or without port */
 	char *authorization;         /* "pass" or "file:PATH" */
 	struct conf_list allow, deny, token_hosts, redirect_hosts, redirect_pass;
+	struct conf_hosts token_at, redirect_at, pass_at; /* the three lists, taken apart */
 	bool forwarded_host;
 	enum conf_forwarded_proto forwarded_proto;
 	char *ca_file, *tls_name, *tls_client_certificate, *tls_client_key;
@@ -129,6 +143,7 @@ struct conf {
 	struct conf_registry *registry[CONF_REGISTRIES];
 	unsigned registries;
 	const struct conf_registry *default_registry;
+	unsigned places;             /* entries of all conf_hosts together */
 	/* Names the keeper resolves: proxy addresses that are not literals, each once.  Virtual hosts never. */
 	const char *names[CONF_NAMES];
 	unsigned names_count;
@@ -161,6 +176,9 @@ struct conf_diff {
 	void (*visit)(struct conf_diff *d, const char *what, bool needs_restart);
 };
 void conf_compare(const struct conf *a, const struct conf *b, struct conf_diff *d);
+
+/* The entry that names this host, port and path (with query); NULL: none does. */
+const struct conf_host *conf_hosts_find(const struct conf_hosts *h, const struct url_hostport *at, struct strview path);
 
 /* The port clients use, for texts: public_port, else that of the first listen address. */
 unsigned conf_public_port(const struct conf *c);

@@ -37,6 +37,9 @@ MUST_CHECK int build_defaults(enum conf_section s, void *section);
 void conf_parse(struct conf_build *b, struct strview bytes);
 /* What no line alone can tell: references, uniqueness, what is missing.  Completes b->c.  Notes mistakes. */
 void conf_check(struct conf_build *b);
+/* Reads the lists of other hosts of registry i.  Notes mistakes. */
+void conf_check_hosts(struct conf_build *b, unsigned i);
+void conf_hosts_free(struct conf_hosts *h);
 /* Keys without an effect so far that have another value than their default; of the first `configured` proxies. */
 void conf_refuse_unbuilt(struct conf_build *b, unsigned configured);
 

@@ -9,6 +9,7 @@ conf_librrconf_a_SOURCES = \
 	conf/conf_diff.c \
 	conf/conf_dump.c \
 	conf/conf_format.c \
+	conf/conf_hosts.c \
 	conf/conf_key.c conf/conf_key.h conf/conf_keys.def \
 	conf/conf_parse.c \
 	conf/conf_unbuilt.c \

@@ -19,6 +19,25 @@ static bool is_own(struct strview name)
 	return false;
 }
 
+static bool is_secret(struct strview name)
+{
+	return sv_eq_nocase(name, SV("Authorization")) || sv_eq_nocase(name, SV("Cookie"));
+}
+
+static struct strview authority(const struct fetch_request *rq)
+{
+	return sv_str(rq->at ? rq->at->authority : rq->registry->authority);
+}
+
+static struct strview method_text(enum http_method method)
+{
+	switch (method) {
+	case HTTP_HEAD: return SV("HEAD ");
+	case HTTP_POST: return SV("POST ");
+	default: return SV("GET ");
+	}
+}
+
 static bool has_field(const struct fetch_request *rq, struct strview name)
 {
 	for (unsigned i = 0; i < rq->fields; i++)
@@ -51,9 +70,8 @@ static bool put_line(struct buf *b, const struct fetch_request *rq, enum http_me
 {
 	bool whole = absolute(rq);
 
-	return buf_put(b, method == HTTP_HEAD ? SV("HEAD ") : SV("GET "))
-	       && buf_put(b, whole ? SV("http://") : SV_NONE)
-	       && buf_put(b, whole ? sv_str(rq->registry->authority) : SV_NONE)
+	return buf_put(b, method_text(method)) && buf_put(b, whole ? SV("http://") : SV_NONE)
+	       && buf_put(b, whole ? authority(rq) : SV_NONE)
 	       && buf_put(b, rq->path) && buf_put(b, SV(" HTTP/1.1\r\n"));
 }
 
@@ -65,24 +83,33 @@ static bool put_unless_empty(struct buf *b, struct strview name, struct strview 
 static bool put_own(struct buf *b, const struct fetch_request *rq)
 {
 	const struct conf_registry *r = rq->registry;
-	struct strview authority = sv_str(r->authority);
+	/* What a registry needs to write URLs; a token server or a storage has no use for it. */
+	struct strview forwarded = r->forwarded_host && !rq->at ? authority(rq) : SV_NONE;
+	struct strview proto = rq->at ? SV_NONE : forwarded_proto(r);
 	struct strview id = has_field(rq, SV("X-Request-Id")) ? SV_NONE : rq->id;
 
-	return http_put_field(b, SV("Host"), authority)
-	       && put_unless_empty(b, SV("X-Forwarded-Host"), r->forwarded_host ? authority : SV_NONE)
-	       && put_unless_empty(b, SV("X-Forwarded-Proto"), forwarded_proto(r))
+	return http_put_field(b, SV("Host"), authority(rq)) && put_unless_empty(b, SV("X-Forwarded-Host"), forwarded)
+	       && put_unless_empty(b, SV("X-Forwarded-Proto"), proto)
 	       && put_unless_empty(b, LOCATION_ID, location_id(rq))
 	       /* What a tunnel or registry compressed could not be resumed, nor compared with its digest. */
 	       && http_put_field(b, SV("Accept-Encoding"), SV("identity"))
 	       && put_unless_empty(b, SV("X-Request-Id"), id);
 }
 
+static bool put_form(struct buf *b, const struct fetch_request *rq)
+{
+	return buf_printf(b, "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %zu\r\n", rq->body.n);
+}
+
 bool ask_build(struct buf *b, const struct fetch_request *rq, enum http_method method)
 {
 	if (!put_line(b, rq, method) || !put_own(b, rq))
 		return false;
+	if (method == HTTP_POST && !put_form(b, rq))
+		return false;
 	for (unsigned i = 0; i < rq->fields; i++)
-		if (!is_own(rq->field[i].name) && !http_put_field(b, rq->field[i].name, rq->field[i].value))
+		if (!is_own(rq->field[i].name) && !(rq->anonymous && is_secret(rq->field[i].name))
+		    && !http_put_field(b, rq->field[i].name, rq->field[i].value))
 			return false;
 	return buf_put(b, SV("\r\n"));
 }
@@ -91,7 +118,7 @@ bool ask_fits(const struct fetch_request *rq, struct strview *ret_what)
 {
 	size_t limit = rq->registry->proxy->direct ? ASK_HEAD_MAX : ASK_LINE_MAX;
 	size_t line = sizeof("HEAD  HTTP/1.1") - 1 + rq->path.n
-	              + (absolute(rq) ? sizeof("http://") - 1 + sv_str(rq->registry->authority).n : 0);
+	              + (absolute(rq) ? sizeof("http://") - 1 + authority(rq).n : 0);
 	size_t total = line + CRLF_BYTES;
 
 	if (line > limit) {

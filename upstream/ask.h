@@ -15,7 +15,7 @@
  * into rq).  Behind no proxy only the whole counts. */
 bool ask_fits(const struct fetch_request *rq, struct strview *ret_what);
 
-/* Appends the head to b; method is HTTP_GET or HTTP_HEAD and may differ from rq's.  False: no room. */
+/* Appends the head to b; method may differ from rq's (a HEAD asked again as GET).  The body of a POST is not part of it.  False: no room. */
 MUST_CHECK bool ask_build(struct buf *b, const struct fetch_request *rq, enum http_method method);
 
 #endif

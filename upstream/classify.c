@@ -34,7 +34,8 @@ static bool suspect(unsigned status, enum stats_route route)
 {
 	switch (status) {
 	case 400: case 403: case 405: case 407: return true;
-	case 404: return route != ROUTE_REFERRERS; /* "no referrers" has any form, and clients count on it */
+	/* "No referrers" has any form and clients count on it; to a 404 of a token server they react by asking otherwise. */
+	case 404: return route != ROUTE_REFERRERS && route != ROUTE_TOKEN;
 	default: return status >= 500;
 	}
 }

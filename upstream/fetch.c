@@ -225,7 +225,10 @@ void fetch_cut(struct fetch *f, enum error_id id, const char *detail)
 
 static void bury(struct grave *g)
 {
-	free(container_of(g, struct fetch, grave));
+	struct fetch *f = container_of(g, struct fetch, grave);
+
+	free(f->path);
+	free(f);
 }
 
 static void fetch_free(struct source *s)
@@ -261,14 +264,15 @@ static struct fetch *fetch_new(struct upstream *u, const struct fetch_request *r
 	if (!f)
 		return NULL;
 	f->upstream = u;
-	f->key = upstream_key(u, rq->registry);
+	f->key = upstream_key(u, rq->registry, rq->at);
 	f->pool = f->key->pool;
 	f->rq = *rq;
 	f->rq.field = f->field;
 	if (rq->fields)
 		memcpy(f->field, rq->field, rq->fields * sizeof(f->field[0]));
 	f->source = (struct source){ .ops = &ops, .fn = fn, .state = SOURCE_WAITING };
-	f->waiter = (struct waiter){ .key = f->key, .granted = fetch_granted, .urgent = rq->urgent };
+	f->waiter = (struct waiter){ .key = f->key, .granted = fetch_granted, .urgent = rq->urgent,
+	                             .fresh = rq->method == HTTP_POST };
 	list_init(&f->waiter.node);
 	list_init(&f->naming);
 	list_init(&f->grave.node);
@@ -276,6 +280,8 @@ static struct fetch *fetch_new(struct upstream *u, const struct fetch_request *r
 	f->started_ms = loop_now(u->loop);
 	f->budget_at_ms = f->started_ms + f->pool->proxy->header_budget;
 	f->patience_at_ms = f->started_ms + patience_ms(f->pool->proxy->header_budget);
+	f->first_at = rq->at;
+	f->first_path = rq->path;
 	f->facts.proxy = f->pool->proxy;
 	u->fetches++;
 	return f;

@@ -13,8 +13,9 @@ struct upstream; /* all pools and queues of one process (upstream.h) */
 
 struct fetch_request {
 	const struct conf_registry *registry;
-	enum stats_route route;
-	enum http_method method;        /* HTTP_GET or HTTP_HEAD */
+	const struct conf_host *at;     /* one of its other hosts; NULL = the registry itself */
+	enum stats_route route;         /* ROUTE_TOKEN: redirects are not followed */
+	enum http_method method;        /* HTTP_GET, HTTP_HEAD, or HTTP_POST with a body */
 	struct strview path;            /* path and query as the upstream shall see it; begins with '/' */
 	/* End-to-end fields, filtered and in order: Accept lines, Authorization, Range, ...; never Host,
 	 * Connection, Proxy-*, SAP-*: those are the fetch's own. */
@@ -22,6 +23,8 @@ struct fetch_request {
 	unsigned fields;
 	struct strview id;              /* for logs; sent as X-Request-Id when field has none */
 	bool urgent;                    /* small object (manifest, tag list): ahead of layers in the queue */
+	bool anonymous;                 /* Authorization and Cookie of field stay here */
+	struct strview body;            /* of a POST: a form; stays until source_free */
 };
 
 /* Begins an exchange.  fn is never called from within.  NULL: out of memory (errno-like text in reterr). */
@@ -33,6 +36,7 @@ struct fetch_facts {
 	const struct conf_proxy *proxy;
 	bool reused;                 /* went over a pooled connection */
 	unsigned tries;              /* connections used */
+	unsigned redirects;          /* followed */
 	uint64_t connect_ms;         /* of the last dial; 0 when reused */
 	uint64_t first_byte_ms;      /* from start to the head */
 	unsigned upstream_status;    /* 0 = none came */

@@ -26,7 +26,10 @@ static void broke(struct fetch *f, int error)
 	else
 		fetch_error_set(&e, ERROR_UPSTREAM_CLOSED, "closed%s",
 		                f->response.begun ? " within the head" : "");
-	fetch_attempt_failed(f, used && !f->response.begun ? RETRY_CAUSE_STALE : RETRY_CAUSE_PASSING, &e);
+	if (f->rq.method == HTTP_POST) /* it may have been acted upon, and a refresh token works once (RFC 6749 10.4) */
+		fetch_attempt_failed(f, RETRY_CAUSE_FINAL, &e);
+	else
+		fetch_attempt_failed(f, used && !f->response.begun ? RETRY_CAUSE_STALE : RETRY_CAUSE_PASSING, &e);
 }
 
 void fetch_ask(struct fetch *f)
@@ -38,6 +41,7 @@ void fetch_ask(struct fetch *f)
 		return;
 	}
 	buf_clear(&f->out);
+	f->body_sent = 0;
 	if (!ask_build(&f->out, &f->rq, method(f))) {
 		fetch_error_set(&e, ERROR_LINE_TOO_LONG, "the request head");
 		fetch_fail(f, &e);
@@ -52,8 +56,9 @@ void fetch_on_ask(struct fetch *f)
 {
 	struct conn *c = f->conn;
 
-	while (buf_len(&f->out)) {
-		struct strview rest = buf_view(&f->out);
+	while (buf_len(&f->out) || f->body_sent < f->rq.body.n) {
+		const bool in_head = buf_len(&f->out) > 0;
+		struct strview rest = in_head ? buf_view(&f->out) : sv_from(f->rq.body, f->body_sent);
 		ssize_t n = transport_write(&c->transport, rest.p, rest.n);
 		if (n == -EAGAIN)
 			return;
@@ -61,7 +66,10 @@ void fetch_on_ask(struct fetch *f)
 			c->transport.readable = true;
 			break;
 		}
-		buf_consume(&f->out, (size_t)n);
+		if (in_head)
+			buf_consume(&f->out, (size_t)n);
+		else
+			f->body_sent += (size_t)n;
 		stats_add(&f->upstream->heritage->stats->upstream_bytes_out, (uint64_t)n);
 	}
 	buf_return(&f->out, &f->upstream->bufs);
@@ -119,12 +127,17 @@ static void on_head_done(struct fetch *f)
 	f->facts.upstream_status = h->status;
 	stats_add(&f->pool->stats->requests[stats_code_of(h->status)], 1);
 	body_init(&f->body, h->framing, h->content_length);
+	if (fetch_follow(f))
+		return;
+	const bool failed_hop = fetch_hop_failed(f);
 	switch (classify_head(h, f->rq.route)) {
 	case CLASSIFY_PASS:
+		if (failed_hop)
+			break;
 		accept_head(f);
 		return;
 	case CLASSIFY_JSON:
-		if (method(f) == HTTP_HEAD) {
+		if (method(f) == HTTP_HEAD && !failed_hop) {
 			accept_head(f);
 			return;
 		}
@@ -188,7 +201,11 @@ void fetch_judge(struct fetch *f)
 	struct verdict v = classify_text(h, f->rq.route, seen);
 	struct fetch_error e = { .id = v.id };
 
-	if (v.id == ERROR_NONE) {
+	if (fetch_hop_failed(f) && (v.id == ERROR_NONE || v.id == ERROR_NOT_A_REGISTRY)) {
+		e.id = ERROR_REDIRECT_REFUSED;
+		v.retry = true; /* the signature of its URL may have expired: the registry gives a new one */
+	}
+	if (e.id == ERROR_NONE) {
 		accept_head(f);
 		return;
 	}

@@ -115,7 +115,7 @@ static void use_conn(struct fetch *f, struct conn *c)
 	c->fn = on_conn;
 	f->facts.tries++;
 	f->facts.reused = c->answers > 0;
-	f->waiter.fresh = false;
+	f->waiter.fresh = f->rq.method == HTTP_POST; /* its retry, too: see broke() */
 	if (f->facts.reused) {
 		f->facts.connect_ms = 0;
 		fetch_ask(f);

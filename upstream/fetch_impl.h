@@ -42,6 +42,11 @@ struct fetch {
 	struct retry retry;
 	struct fetch_error last;    /* of the last attempt: tells more than that the next was slow */
 	struct fetch_facts facts;
+	unsigned hops;              /* redirects followed since the beginning */
+	const struct conf_host *first_at; /* where it began */
+	struct strview first_path;
+	char *path;                 /* of the last redirect; NULL = none */
+	size_t body_sent;           /* of rq.body */
 	bool probing;               /* a HEAD asked again as GET for the text of its error */
 	uint64_t started_ms, budget_at_ms, patience_at_ms, dialled_ms, dial_until_ms, again_at_ms;
 	unsigned turn;              /* which address is first at the next dial */
@@ -93,6 +98,15 @@ void fetch_judge(struct fetch *f);
 void fetch_attempt_failed(struct fetch *f, enum retry_cause cause, const struct fetch_error *e);
 /* The header budget is used up. */
 void fetch_expired(struct fetch *f);
+
+/* --- fetch_follow.c: redirects ------------------------------------------------------------------------- */
+
+/* The answer is a redirect and has been dealt with: followed, or failed.  False: it is an answer like others. */
+bool fetch_follow(struct fetch *f);
+/* The next attempt asks the registry again: what it redirects to is signed for a short time. */
+void fetch_begin_anew(struct fetch *f);
+/* Another host, where the registry redirected to, refuses: no answer of the registry's. */
+bool fetch_hop_failed(const struct fetch *f);
 
 /* --- fetch_body.c -------------------------------------------------------------------------------------- */
 

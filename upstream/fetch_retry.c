@@ -17,10 +17,12 @@ void fetch_attempt_failed(struct fetch *f, enum retry_cause cause, const struct 
 		fetch_fail(f, &f->last);
 		return;
 	}
-	if (when == RETRY_AT_ONCE)
+	if (when == RETRY_AT_ONCE) {
 		f->waiter.fresh = true;
-	else
+	} else {
 		f->probing = false; /* begins anew: the answer may be another one by then */
+		fetch_begin_anew(f);
+	}
 	/* Also at once means by the timer: not from within the failure, nor from within fetch_start. */
 	f->again_at_ms = now + pause;
 	fetch_set(f, FETCH_RETRY);

@@ -11,10 +11,12 @@ upstream_librrupstream_a_SOURCES = \
 	upstream/fetch_answer.c \
 	upstream/fetch_body.c \
 	upstream/fetch_connect.c \
+	upstream/fetch_follow.c \
 	upstream/fetch_impl.h \
 	upstream/fetch_retry.c \
 	upstream/fetch_states.def \
 	upstream/pool.c upstream/pool.h \
+	upstream/redirect.c upstream/redirect.h \
 	upstream/response.c upstream/response.h \
 	upstream/retry.c upstream/retry.h \
 	upstream/source.h \

@@ -28,18 +28,52 @@ static bool key_eq(const struct pool_key *a, const struct pool_key *b)
 	       && strcmp(a->location_id, b->location_id) == 0;
 }
 
-const struct pool_key *upstream_key(const struct upstream *u, const struct conf_registry *r)
+const struct pool_key *upstream_key(const struct upstream *u, const struct conf_registry *r, const struct conf_host *at)
 {
 	const struct conf *conf = u->heritage->conf;
-	unsigned at = 0;
+	unsigned own = 0, same = 0;
 
-	while (at < conf->registries && conf->registry[at] != r)
-		at++;
-	assert(at < conf->registries);
-	unsigned same = 0;
-	while (!key_eq(&u->key[same], &u->key[at]))
+	while (own < conf->registries && conf->registry[own] != r)
+		own++;
+	assert(own < conf->registries);
+	if (at)
+		own = conf->registries + at->place;
+	assert(own < u->keys);
+	while (!key_eq(&u->key[same], &u->key[own]))
 		same++;
 	return &u->key[same];
+}
+
+static void key_set(struct upstream *u, unsigned i, const struct conf_registry *r, const char *authority)
+{
+	u->key[i] = (struct pool_key){ .pool = pool_of(u, r->proxy), .authority = authority,
+		                       .location_id = r->location_id };
+	assert(u->key[i].pool);
+}
+
+static void keys_of_hosts(struct upstream *u, const struct conf_registry *r, const struct conf_hosts *h)
+{
+	for (unsigned i = 0; i < h->count; i++)
+		key_set(u, u->heritage->conf->registries + h->item[i].place, r, h->item[i].authority);
+}
+
+/* Token servers and where redirects lead to are behind the registry's own proxy and location id. */
+static int init_keys(struct upstream *u, struct err *reterr)
+{
+	const struct conf *conf = u->heritage->conf;
+
+	u->keys = conf->registries + conf->places;
+	u->key = calloc(u->keys ? u->keys : 1, sizeof(u->key[0]));
+	if (!u->key)
+		return err_sys(reterr, -ENOMEM, "cannot set up connections to the proxies");
+	for (unsigned i = 0; i < conf->registries; i++) {
+		const struct conf_registry *r = conf->registry[i];
+		key_set(u, i, r, r->authority);
+		keys_of_hosts(u, r, &r->token_at);
+		keys_of_hosts(u, r, &r->redirect_at);
+		keys_of_hosts(u, r, &r->pass_at);
+	}
+	return 0;
 }
 
 static int init_pools(struct upstream *u, struct err *reterr)
@@ -51,12 +85,6 @@ static int init_pools(struct upstream *u, struct err *reterr)
 		if (proxy->index >= STATS_UPSTREAMS)
 			return err_set(reterr, -ERANGE, "no room for statistics of proxy %s", proxy->name);
 		pool_init(&u->pool[u->pools++], u, proxy, &u->heritage->stats->upstream[proxy->index]);
-	}
-	for (unsigned i = 0; i < conf->registries; i++) {
-		const struct conf_registry *r = conf->registry[i];
-		u->key[i] = (struct pool_key){ .pool = pool_of(u, r->proxy), .authority = r->authority,
-			                       .location_id = r->location_id };
-		assert(u->key[i].pool);
 	}
 	return 0;
 }
@@ -78,7 +106,8 @@ struct upstream *upstream_new(struct loop *l, const struct heritage *h, struct e
 	if (getrandom(&u->random, sizeof(u->random), GRND_NONBLOCK) < 0)
 		u->random = clock_us(CLOCK_MONOTONIC) ^ (uint64_t)getpid() << 32;
 	wire_setup(UPSTREAM_BUF_SIZE);
-	if (init_pools(u, reterr) < 0) {
+	if (init_pools(u, reterr) < 0 || init_keys(u, reterr) < 0) {
+		free(u->key);
 		free(u);
 		return NULL;
 	}
@@ -104,6 +133,7 @@ void upstream_free(struct upstream *u)
 	loop_defer_cancel(&u->burial);
 	bury_all(u);
 	bufpool_done(&u->bufs);
+	free(u->key);
 	free(u);
 }
 

@@ -22,7 +22,8 @@ struct upstream {
 	struct bufpool bufs;
 	struct pool pool[CONF_PROXIES + CONF_REGISTRIES]; /* by position in conf->proxy */
 	unsigned pools;
-	struct pool_key key[CONF_REGISTRIES]; /* by position in conf->registry */
+	struct pool_key *key; /* by position in conf->registry, then by conf_host.place */
+	unsigned keys;
 	struct list naming; /* struct fetch: wait for a name */
 	struct list dead;   /* struct grave */
 	struct deferred burial;
@@ -32,8 +33,9 @@ struct upstream {
 	bool draining;
 };
 
-/* The key of a registry of the configuration; registries that mean the same share one. */
-const struct pool_key *upstream_key(const struct upstream *u, const struct conf_registry *r);
+/* The key of a registry of the configuration, or of one of its other hosts (at; NULL = the registry itself); those
+ * that mean the same share one. */
+const struct pool_key *upstream_key(const struct upstream *u, const struct conf_registry *r, const struct conf_host *at);
 
 /* g's owner is freed at the end of the turn, or with u. */
 void upstream_bury(struct upstream *u, struct grave *g, void (*bury)(struct grave *g));

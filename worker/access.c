@@ -80,6 +80,8 @@ static void add_upstream(struct line *l, const struct request *rq)
 		add_text(l, "upstream", sv_str(rq->facts.proxy->name), CONF_NAME_MAX);
 	add_number(l, "upstream.tries", rq->facts.tries);
 	add_number(l, "upstream.reused", rq->facts.reused);
+	if (rq->facts.redirects)
+		add_number(l, "upstream.redirects", rq->facts.redirects);
 	add_number(l, "upstream.connect_ms", rq->facts.connect_ms);
 	add_number(l, "upstream.first_byte_ms", rq->facts.first_byte_ms);
 	if (rq->facts.upstream_status)

@@ -195,6 +195,16 @@ static void files_that_are_none(void **state)
 static void twice_is_once_too_often(void **state)
 {
 	(void)state;
+	bad(SMALL "token_hosts = auth corp\n", "5: token_hosts: 'auth corp': 'auth corp' is not a host name");
+	bad(SMALL "token_hosts = a, a:443\n", "5: token_hosts: 'a:443' is there twice");
+	bad(SMALL "token_hosts = a/../b\n", "5: token_hosts: 'a/../b': '/../b' is not a plain path");
+	bad(SMALL "token_hosts = a/%2e\n", "5: token_hosts: 'a/%2e': '/%2e' is not a plain path");
+	bad(SMALL "token_hosts = a=\n", "5: token_hosts: 'a=': a host has 1 to");
+	bad(SMALL "token_hosts = https://a/\n", "5: token_hosts: 'https://a/': ");
+	bad(SMALL "redirect_hosts = a/b\n", "5: redirect_hosts: 'a/b': only host:port belongs here");
+	bad(SMALL "redirect_pass = a=b\n", "5: redirect_pass: 'a=b': a client goes there itself");
+	bad(SMALL "redirect_pass = a:0\n", "5: redirect_pass: 'a:0': ");
+	bad(SMALL "proxy = none\ntoken_hosts = a\n", "6: token_hosts is not built yet for a registry without a proxy");
 	bad(SMALL "host = other\n", "5: host is already given in line 4");
 	bad(SMALL "[log]\nlevel = info\n[log]\n", "7: [log] is already given in line 5");
 	bad(SMALL "[registry]\n", "5: [registry default] is already given");
