@@ -1,4 +1,4 @@
-/* Base64 (RFC 4648 4), strictly: no white space, padding complete.  Any process. */
+/* Base64, strictly: no white space, padding complete (RFC 4648 4), or for URLs and without padding (5).  Any process. */
 #ifndef BASE64_H
 #define BASE64_H
 
@@ -9,5 +9,12 @@
 
 /* Decodes text into dst[cap]; the number of bytes, or -EINVAL (not base64), -ENOBUFS (does not fit). */
 MUST_CHECK ssize_t base64_decode(struct strview text, char *dst, size_t cap);
+
+/* For URLs: what base64url_encode makes of n bytes, without the terminator. */
+#define BASE64URL_MAX(n) (((n) * 4 + 2) / 3)
+/* dst[BASE64URL_MAX(s.n) + 1], terminated; its length. */
+size_t base64url_encode(struct strview s, char *dst);
+/* As base64_decode; bits beyond the last byte must be 0, so that a text has one encoding only. */
+MUST_CHECK ssize_t base64url_decode(struct strview text, char *dst, size_t cap);
 
 #endif

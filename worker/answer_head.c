@@ -3,12 +3,14 @@
 
 #include <inttypes.h>
 
+#include "challenge.h"
 #include "fields.h"
 #include "http_date.h"
+#include "links.h"
 
 enum answer_framing answer_framing(const struct answer *a)
 {
-	if (a->to_head || a->framing == HTTP_BODY_NONE || a->head->status == 204 || a->head->status == 304)
+	if (a->to_head || a->empty || a->framing == HTTP_BODY_NONE || a->head->status == 204 || a->head->status == 304)
 		return ANSWER_NO_BODY;
 	if (a->framing == HTTP_BODY_LENGTH)
 		return ANSWER_LENGTH;
@@ -26,14 +28,34 @@ static bool put_status_line(struct buf *b, const struct http_head *h)
 	return buf_put(b, SV("\r\n"));
 }
 
+/* A field that passes; of a token server's answer nothing leads anywhere. */
+static bool put_field(struct buf *b, const struct answer *a, const struct http_field *f)
+{
+	const struct challenge_at at = { a->route->registry, a->host };
+	const bool leads = a->route->kind != ROUTE_TOKEN;
+
+	const bool challenge = leads && sv_eq_nocase(f->name, SV("WWW-Authenticate"));
+	const bool location = leads && sv_eq_nocase(f->name, SV("Location"));
+	const bool link = leads && sv_eq_nocase(f->name, SV("Link"));
+
+	if (!challenge && !location && !link)
+		return http_put_field(b, f->name, f->value);
+	return buf_put(b, f->name) && buf_put(b, SV(": "))
+	       && (challenge ? challenge_put(b, f->value, &at)
+	           : location ? links_put_location(b, f->value, a->route) : links_put_link(b, f->value, a->route))
+	       && buf_put(b, SV("\r\n"));
+}
+
 static bool put_fields(struct buf *b, const struct answer *a)
 {
+	const struct strview ns = sv_str(a->route->ns);
+
 	for (unsigned i = 0; i < a->head->fields; i++) {
 		const struct http_field *f = &a->head->field[i];
 		if (!fields_answer_passes(a->head, f->name)
-		    || (a->ns.n && sv_eq_nocase(f->name, SV("OCI-Namespace"))))
+		    || (ns.n && sv_eq_nocase(f->name, SV("OCI-Namespace"))))
 			continue;
-		if (!http_put_field(b, f->name, f->value))
+		if (!put_field(b, a, f))
 			return false;
 	}
 	return true;
@@ -52,6 +74,8 @@ static bool put_framing(struct buf *b, const struct answer *a)
 	case ANSWER_CLOSE: return true;
 	case ANSWER_NO_BODY: break;
 	}
+	if (a->empty)
+		return put_length(b, 0);
 	/* The length of what a GET would get (RFC 9110 8.6); a 204 must not have one. */
 	return !a->head->has_length || a->head->status == 204 || put_length(b, a->head->content_length);
 }
@@ -65,7 +89,7 @@ static bool put_own(struct buf *b, const struct answer *a)
 		if (!http_put_field(b, SV("Date"), sv_str(date)))
 			return false;
 	}
-	if (a->ns.n && !http_put_field(b, SV("OCI-Namespace"), a->ns))
+	if (a->route->ns[0] && !http_put_field(b, SV("OCI-Namespace"), sv_str(a->route->ns)))
 		return false;
 	if (a->request_id.n && !http_put_field(b, SV("X-Request-Id"), a->request_id))
 		return false;

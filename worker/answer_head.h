@@ -5,6 +5,7 @@
 
 #include "buf.h"
 #include "http_head.h"
+#include "route.h"
 
 enum answer_framing {
 	ANSWER_NO_BODY,
@@ -18,8 +19,10 @@ struct answer {
 	enum http_framing framing;    /* of the body that comes */
 	uint64_t length;              /* with HTTP_BODY_LENGTH */
 	bool to_head;                 /* it answers a HEAD */
+	bool empty;                   /* the body that comes is kept from the client */
 	unsigned minor;               /* the client's HTTP version */
-	struct strview ns;            /* of the request; empty = none */
+	const struct route *route;    /* of the request: what challenges and links are rewritten for */
+	struct strview host;          /* of the request; empty = none came */
 	struct strview request_id;
 	uint64_t wall_ms; /* for Date, when the upstream sent none */
 	bool close;       /* the connection ends after it; ANSWER_CLOSE implies it */

@@ -40,6 +40,17 @@ unsigned fields_request(const struct http_head *h, struct http_field *dst, unsig
 	return n;
 }
 
+unsigned fields_token(const struct http_head *h, struct http_field *dst, unsigned cap)
+{
+	static const struct strview kept[] = { SV("Authorization"), SV("Accept"), SV("User-Agent") };
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < h->fields && n < cap; i++)
+		if (in_list(kept, ARRAY_LEN(kept), h->field[i].name))
+			dst[n++] = h->field[i];
+	return n;
+}
+
 bool fields_answer_passes(const struct http_head *h, struct strview name)
 {
 	static const struct strview kept[] = {

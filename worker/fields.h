@@ -14,6 +14,9 @@ bool fields_request_passes(const struct http_head *h, struct strview name);
 /* Puts the fields of h that pass into dst[cap], in order.  Their number (at most cap). */
 unsigned fields_request(const struct http_head *h, struct http_field *dst, unsigned cap);
 
+/* The same for a token request: Authorization, Accept and User-Agent, nothing else. */
+unsigned fields_token(const struct http_head *h, struct http_field *dst, unsigned cap);
+
 /* An answer's field passes only when a registry client has a use for it.  Content-Length and framing are not
  * among them: the relay writes its own. */
 bool fields_answer_passes(const struct http_head *h, struct strview name);

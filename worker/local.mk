@@ -5,10 +5,13 @@ worker_librrworker_a_SOURCES = \
 	worker/acceptor.c worker/acceptor.h \
 	worker/access.c worker/access.h \
 	worker/answer_head.c worker/answer_head.h \
+	worker/challenge.c worker/challenge.h \
 	worker/client_body.c worker/client_body.h \
 	worker/fields.c worker/fields.h \
+	worker/form.c worker/form.h \
 	worker/http_date.c worker/http_date.h \
 	worker/linger.c \
+	worker/links.c worker/links.h \
 	worker/live.c worker/live.h \
 	worker/path.c worker/path.h \
 	worker/policy.c worker/policy.h \
@@ -19,6 +22,8 @@ worker_librrworker_a_SOURCES = \
 	worker/service.c worker/service.h \
 	worker/session.c worker/session.h worker/session_states.def \
 	worker/session_answer.c \
+	worker/session_form.c \
 	worker/session_head.c \
+	worker/token.c worker/token.h \
 	worker/worker.c worker/worker.h \
 	worker/worker_channel.c worker/worker_channel.h

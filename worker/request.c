@@ -3,6 +3,7 @@
 
 #include "fields.h"
 #include "request_id.h"
+#include "token.h"
 
 static void take_id(struct request *rq, const struct http_head *h)
 {
@@ -27,7 +28,8 @@ struct request *request_new(const struct http_head *h, uint64_t now_ms)
 	rq->head_bytes = h ? h->bytes : 0;
 	rq->route = (struct route){ .kind = ROUTE_OTHER, .error = ERROR_NONE };
 	rq->fields = 0; /* the table stays as it is: it is large, and only the first `fields` count */
-	rq->close = !h || !h->keep_alive || h->minor == 0;
+	/* What follows a body, which may not even be read, is not looked at. */
+	rq->close = !h || !h->keep_alive || h->minor == 0 || h->framing != HTTP_BODY_NONE;
 	rq->status = 0;
 	rq->error = ERROR_NONE;
 	rq->error_text[0] = '\0';
@@ -35,22 +37,41 @@ struct request *request_new(const struct http_head *h, uint64_t now_ms)
 	rq->began_ms = now_ms;
 	rq->head_ms = rq->body_bytes = 0;
 	rq->has_facts = false;
+	rq->expects = h && h->expect_continue;
+	rq->form = (struct form){ .mem = NULL };
+	rq->content_type = h ? http_head_value(h, SV("Content-Type")) : SV_NONE;
 	rq->path_bytes = 0;
 	take_id(rq, h);
 	return rq;
 }
 
+void request_free(struct request *rq)
+{
+	if (rq)
+		form_done(&rq->form);
+	free(rq);
+}
+
+/* Whom the request is for, when that is known. */
+static struct strview authority(const struct request *rq)
+{
+	if (rq->route.at)
+		return sv_str(rq->route.at->authority);
+	return rq->route.registry ? sv_str(rq->route.registry->authority) : SV_NONE;
+}
+
 void request_fail(struct request *rq, enum error_id id, struct strview detail)
 {
-	const struct error_context context = { .path = rq->target, .detail = detail };
+	const struct error_context context = { .vhost = authority(rq), .path = rq->target, .detail = detail };
 
 	rq->error = id;
 	error_render(id, &context, rq->error_text);
 }
 
+/* Tokens are asked for by GET or by POST of a form; all else is read. */
 static bool check_method(struct request *rq, const struct http_head *h)
 {
-	if (h->method == HTTP_GET || h->method == HTTP_HEAD)
+	if (h->method == HTTP_GET || h->method == (token_is(h->target) ? HTTP_POST : HTTP_HEAD))
 		return true;
 	request_fail(rq, ERROR_REQUEST_METHOD, SV_NONE);
 	if (sv_eq(h->method_text, SV("CONNECT")))
@@ -98,7 +119,10 @@ bool request_admit(struct request *rq, const struct conf *c, const struct http_h
 	rq->deaf_ping = is_deaf_ping(rq, h);
 	rq->path_bytes = route_path(&rq->route, rq->path);
 	rq->field[0] = (struct http_field){ SV("X-Request-Id"), sv_str(rq->id) };
-	rq->fields = 1 + fields_request(h, rq->field + 1, HTTP_FIELDS_MAX);
+	if (rq->route.kind == ROUTE_TOKEN)
+		rq->fields = 1 + fields_token(h, rq->field + 1, HTTP_FIELDS_MAX);
+	else
+		rq->fields = 1 + fields_request(h, rq->field + 1, HTTP_FIELDS_MAX);
 	return true;
 }
 
@@ -106,6 +130,7 @@ void request_for_fetch(const struct request *rq, struct fetch_request *ret)
 {
 	*ret = (struct fetch_request){
 		.registry = rq->route.registry,
+		.at = rq->route.at,
 		.route = rq->route.kind,
 		.method = rq->method,
 		.path = sv_make(rq->path, rq->path_bytes),
@@ -113,7 +138,19 @@ void request_for_fetch(const struct request *rq, struct fetch_request *ret)
 		.fields = rq->fields,
 		.id = sv_str(rq->id),
 		.urgent = rq->route.kind != ROUTE_BLOB,
+		.body = form_view(&rq->form),
 	};
+}
+
+bool request_take_form(struct request *rq)
+{
+	struct form *f = &rq->form;
+
+	f->why = token_form_wrong(rq->content_type, form_view(f));
+	if (f->why)
+		return false;
+	f->n = token_scopes(rq->route.registry, form_view(f), f->mem);
+	return true;
 }
 
 enum stats_method request_stats_method(const struct request *rq)

@@ -4,6 +4,7 @@
 #define REQUEST_H
 
 #include "fetch.h"
+#include "form.h"
 #include "route.h"
 
 #define REQUEST_ID_MAX   128  /* bytes of an x-request-id that is taken over */
@@ -19,7 +20,7 @@ enum request_side { REQUEST_SIDE_NONE, REQUEST_SIDE_CLIENT, REQUEST_SIDE_UPSTREA
 
 struct request {
 	enum http_method method;
-	struct strview method_text, target, host, user_agent; /* empty when the head was refused */
+	struct strview method_text, target, host, user_agent, content_type; /* empty when the head was refused */
 	unsigned minor;
 	size_t head_bytes; /* to be consumed when the answer is complete */
 	struct route route;
@@ -27,6 +28,8 @@ struct request {
 	unsigned fields;
 	char id[REQUEST_ID_MAX + 1];
 	bool close; /* the connection ends after the answer */
+	bool expects; /* the client waits for 100 Continue before it sends its form */
+	struct form form; /* of a POST */
 	bool deaf_ping; /* a first contact whose failure the client would not show; request.c */
 
 	unsigned status;     /* of the answer; 0 = none began */
@@ -45,9 +48,15 @@ struct request {
 /* A request for a parsed head, or for one that was refused (h = NULL).  NULL: out of memory. */
 struct request *request_new(const struct http_head *h, uint64_t now_ms);
 
+/* Wipes and frees; NULL is nothing. */
+void request_free(struct request *rq);
+
 /* Checks everything that needs no upstream: method, expectation, line length, route, rules.  True when it may
  * be fetched: route, path and fields are filled in.  False: rq->error and rq->error_text tell. */
 bool request_admit(struct request *rq, const struct conf *c, const struct http_head *h);
+
+/* The form is whole: checks it and takes the prefix out of its scopes.  False: rq->form.why says what is wrong. */
+bool request_take_form(struct request *rq);
 
 /* Sets the error with its text; detail fills the text's {detail}. */
 void request_fail(struct request *rq, enum error_id id, struct strview detail);

@@ -6,6 +6,7 @@
 
 #include "path.h"
 #include "policy.h"
+#include "token.h"
 
 static bool refuse(struct route *r, enum error_id id, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -203,7 +204,8 @@ static bool find_registry(const struct conf *c, struct strview host, struct rout
 	if (!g || (r->ns[0] && !by_ns && g->ns[0]))
 		return refuse(r, ERROR_NS_UNKNOWN, "%s", r->ns);
 	r->registry = g;
-	if (prefix_covers(g, r->repository))
+	r->prefixed = prefix_covers(g, r->repository);
+	if (r->prefixed)
 		r->repository = sv_from(r->repository, strlen(g->prefix) + 1);
 	return true;
 }
@@ -240,6 +242,13 @@ static bool strip_authority(struct route *r, struct strview *target, struct strv
 	return true;
 }
 
+static bool read_token(const struct conf *c, struct route *r, struct strview path)
+{
+	if (!path_is_query(r->query))
+		return refuse(r, ERROR_TOKEN_REQUEST, "bytes in the query that have no place there");
+	return token_route(c, sv_from(path, sizeof(TOKEN_PATH) - 1), r);
+}
+
 bool route_find(const struct conf *c, struct strview target, struct strview host, struct route *ret)
 {
 	struct strview path;
@@ -251,6 +260,8 @@ bool route_find(const struct conf *c, struct strview target, struct strview host
 	path = mark ? sv_make(target.p, (size_t)(mark - target.p)) : target;
 	if (mark)
 		ret->query = sv_from(target, path.n + 1);
+	if (token_is(path))
+		return read_token(c, ret, path);
 	if (!read_path(ret, path) || !read_query(ret) || !find_registry(c, host, ret))
 		return false;
 	return ask_rules(ret);
@@ -288,8 +299,9 @@ size_t route_path(const struct route *r, char *dst)
 		[ROUTE_TAGS] = SV("/tags/"),
 		[ROUTE_REFERRERS] = SV("/referrers/"),
 	};
+	if (r->kind == ROUTE_TOKEN)
+		return token_path(r, dst);
 	size_t n = put(dst, 0, SV("/v2/"));
-
 	if (r->kind == ROUTE_PING)
 		return n;
 	n = put(dst, n, r->repository);

@@ -15,7 +15,9 @@ struct route {
 	enum stats_route kind;
 	const struct conf_registry *registry; /* NULL when refused before one was chosen */
 	struct strview repository;            /* without the registry's prefix; empty for /v2/ */
-	struct strview reference;             /* tag or digest */
+	struct strview reference;             /* tag or digest; of a token request the encoded realm */
+	const struct conf_host *at;           /* token requests: which of its token_hosts; NULL = the registry */
+	bool prefixed;                        /* the registry's prefix was taken off the repository */
 	struct strview query;                 /* as the client sent it; route_path leaves `ns` out */
 	char ns[URL_AUTHORITY_MAX];           /* of the query, decoded and checked; "" = none */
 	enum error_id error;                  /* ERROR_NONE = it may pass */
@@ -23,7 +25,7 @@ struct route {
 	char detail[ROUTE_DETAIL_MAX]; /* of the error, for its text */
 };
 
-/* Takes a request target apart (origin-form, or absolute-form with the authority of the Host field) and
+/* Takes a request target apart, also one of a token request (token.h): origin-form, or absolute-form with the authority of the Host field; and
  * chooses the registry: by `ns`, else by path prefix (the longest; stripped), else by Host, else the default
  * one.  Then asks its rules.  Views of *ret point into target.  True when it may pass; false: ret->error says
  * why not. */
@@ -33,7 +35,7 @@ bool route_find(const struct conf *c, struct strview target, struct strview host
 #define ROUTE_PATH_MAX(n) ((n) + sizeof("/v2/"))
 
 /* Writes the path and query for the upstream into dst[ROUTE_PATH_MAX(target.n)]; its length.  The query is
- * kept for lists (tags, referrers) only. */
+ * kept for lists (tags, referrers) and token requests only. */
 size_t route_path(const struct route *r, char *dst);
 
 #endif

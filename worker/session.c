@@ -59,6 +59,7 @@ static uint64_t deadline_of(const struct session *s, enum session_state state)
 	case SESSION_HELLO: return quiet_deadline(s, s->head_by_ms);
 	case SESSION_IDLE: return quiet_deadline(s, s->touched_ms + listen->idle_timeout);
 	case SESSION_HEAD: return s->head_by_ms;
+	case SESSION_FORM: return now + listen->head_timeout;
 	case SESSION_SOURCE: return now + (proxy ? proxy->header_budget : 0) + SAFETY_MS;
 	case SESSION_MOVE: return now + (proxy ? proxy->stall_timeout : 0) + SAFETY_MS;
 	case SESSION_SEND:
@@ -179,7 +180,7 @@ int session_open(struct service *sv, int fd, const struct sockaddr *peer, sockle
 		memcpy(&s->peer, peer, len);
 	deferred_init(&s->later);
 	client_body_init(&s->body, &s->client, &s->out);
-	wire_init_request(&s->wire, &sv->limits, false);
+	wire_init_request(&s->wire, &sv->limits, true);
 	s->touched_ms = loop_now(sv->loop);
 	s->head_by_ms = s->touched_ms + sv->conf->listen.head_timeout;
 	list_append(&sv->sessions, &s->node);
@@ -219,7 +220,7 @@ enum step session_close(struct session *s)
 	count_gauge(s, false);
 	s->state = SESSION_GONE;
 	live_end(s);
-	free(s->rq);
+	request_free(s->rq);
 	s->rq = NULL;
 	buf_return(&s->in, &sv->heads);
 	buf_return(&s->out, &sv->answers);

@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "access.h"
 #include "answer_head.h"
@@ -34,8 +35,6 @@ static void on_source(struct source *source)
 enum step session_begin(struct session *s)
 {
 	struct service *sv = s->sv;
-	struct fetch_request ask;
-	struct err why;
 
 	s->rq = request_new(&sv->scratch, loop_now(sv->loop));
 	if (!s->rq)
@@ -45,6 +44,21 @@ enum step session_begin(struct session *s)
 		return session_answer_error(s);
 	}
 	live_begin(s);
+	if (s->rq->method != HTTP_POST)
+		return session_fetch(s);
+	if (form_begin(&s->rq->form, &sv->scratch) == 0)
+		return session_read_form(s);
+	stats_add(&sv->stats->rejected_too_large, 1);
+	request_fail(s->rq, ERROR_REQUEST_BODY, SV_NONE);
+	return session_answer_error(s);
+}
+
+enum step session_fetch(struct session *s)
+{
+	struct service *sv = s->sv;
+	struct fetch_request ask;
+	struct err why;
+
 	request_for_fetch(s->rq, &ask);
 	s->source = fetch_start(sv->upstream, &ask, on_source, &why);
 	if (!s->source) {
@@ -112,6 +126,31 @@ static enum step answer_unusable(struct session *s, enum error_id id, struct str
 	return session_answer_error(s);
 }
 
+static bool is_json(const struct http_head *h)
+{
+	struct strview rest = http_head_value(h, SV("Content-Type")), type = SV_NONE;
+
+	return sv_cut(&rest, ';', &type) && sv_eq_nocase(sv_trim(type), SV("application/json"));
+}
+
+/* A token server gives a token in JSON, or says no: a refusal goes on with its status, which tells clients whether to ask
+ * otherwise, and without a body that is no JSON.  Anything else is no token server's. */
+static bool token_usable(const struct http_head *h, struct answer *a)
+{
+	a->empty = !is_json(h);
+	return h->status >= 400 || (h->status / 100 == 2 && !a->empty);
+}
+
+static enum step answer_no_token(struct session *s)
+{
+	const struct http_head *h = s->source->head;
+	char detail[64];
+
+	(void)snprintf(detail, sizeof(detail), "%u%s", h->status,
+	               h->status / 100 == 3 ? " (a redirect)" : " and no JSON");
+	return answer_unusable(s, ERROR_TOKEN_ANSWER, sv_str(detail));
+}
+
 static enum step answer_begin(struct session *s)
 {
 	struct request *rq = s->rq;
@@ -124,10 +163,13 @@ static enum step answer_begin(struct session *s)
 		.length = s->source->length,
 		.to_head = rq->method == HTTP_HEAD,
 		.minor = rq->minor,
-		.ns = sv_str(rq->route.ns),
+		.route = &rq->route,
+		.host = rq->host,
 		.request_id = sv_str(rq->id),
 		.wall_ms = clock_wall_ms(),
 	};
+	if (rq->route.kind == ROUTE_TOKEN && !token_usable(a.head, &a))
+		return answer_no_token(s);
 	rq->close |= s->sv->draining || answer_framing(&a) == ANSWER_CLOSE;
 	a.close = rq->close;
 	if (!answer_head_put(&s->out, &a) || buf_room(&s->out) < CLIENT_BODY_ROOM)
@@ -136,7 +178,10 @@ static enum step answer_begin(struct session *s)
 	count_request(s);
 	live_head(s);
 	client_body_begin(&s->body, answer_framing(&a) == ANSWER_CHUNKED);
-	return step_move(s);
+	if (!a.empty)
+		return step_move(s);
+	session_drop_source(s);
+	return session_finish(s);
 }
 
 enum step step_source(struct session *s)
@@ -226,7 +271,7 @@ static enum step next_request(struct session *s)
 
 	access_line(s);
 	live_end(s);
-	free(s->rq);
+	request_free(s->rq);
 	s->rq = NULL;
 	buf_return(&s->out, &s->sv->answers);
 	s->touched_ms = loop_now(s->sv->loop);
@@ -237,7 +282,7 @@ static enum step next_request(struct session *s)
 	s->unread = buf_len(&s->in) > 0;
 	if (!s->unread)
 		buf_return(&s->in, &s->sv->heads);
-	wire_init_request(&s->wire, &s->sv->limits, false);
+	wire_init_request(&s->wire, &s->sv->limits, true);
 	session_set(s, SESSION_IDLE);
 	return STEP_AGAIN;
 }

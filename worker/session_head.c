@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "token.h"
+
 /* --- reading ------------------------------------------------------------------------------------- */
 
 /* 1 = bytes came, 0 = none now, -errno = the client is gone or there is no memory for it. */
@@ -50,8 +52,15 @@ static enum step refuse_body(struct session *s)
 	struct stats_slot *st = s->sv->stats;
 
 	if (s->sv->scratch.framing == HTTP_BODY_CHUNKED)
-		return refuse_counted(s, &st->rejected_malformed, ERROR_REQUEST_MALFORMED, s->wire.why);
-	return refuse_counted(s, &st->rejected_too_large, ERROR_REQUEST_BODY, s->wire.why);
+		return refuse_counted(s, &st->rejected_malformed, ERROR_REQUEST_MALFORMED,
+		                      "a request with a chunked body");
+	return refuse_counted(s, &st->rejected_too_large, ERROR_REQUEST_BODY, NULL);
+}
+
+/* Only a token request has one. */
+static bool may_have_body(const struct http_head *h)
+{
+	return h->framing == HTTP_BODY_NONE || (h->method == HTTP_POST && token_is(h->target));
 }
 
 static enum step judge(struct session *s, enum wire_result result)
@@ -60,7 +69,7 @@ static enum step judge(struct session *s, enum wire_result result)
 	const char *why = s->wire.why;
 
 	switch (result) {
-	case WIRE_DONE: return session_begin(s);
+	case WIRE_DONE: return may_have_body(&s->sv->scratch) ? session_begin(s) : refuse_body(s);
 	case WIRE_TLS: return refuse_counted(s, &st->rejected_tls, ERROR_REQUEST_TLS, why);
 	case WIRE_LINE_LONG: return refuse_counted(s, &st->rejected_too_large, ERROR_REQUEST_LINE, why);
 	case WIRE_HEAD_LONG: return refuse_counted(s, &st->rejected_too_large, ERROR_REQUEST_HEAD, why);

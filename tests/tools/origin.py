@@ -23,6 +23,7 @@ class Request:
     method: str
     target: str
     headers: list        # (name, value), order and case kept
+    body: bytes = b""    # of Content-Length bytes, when the origin reads bodies
 
     def header(self, name):
         return next((v for n, v in self.headers if n.lower() == name.lower()), None)
@@ -47,13 +48,14 @@ def ok(body=b"{}", *, status="200 OK", headers=(), content_type="application/jso
 
 
 class Origin:
-    """Attributes: port, address ("127.0.0.1:port"), requests, connections (how many were accepted), open (now)."""
+    """Attributes: port, address ("127.0.0.1:port"), requests, connections (how many were accepted), open (now), bodies
+    (set it to have bodies of requests read)."""
 
     def __init__(self, *, host="127.0.0.1", backlog=128):
         self._listener = socket.create_server((host, 0), backlog=backlog)
         self.port = self._listener.getsockname()[1]
         self.address = f"{host}:{self.port}"
-        self.requests, self.connections, self.open = [], 0, 0
+        self.requests, self.connections, self.open, self.bodies = [], 0, 0, False
         self._routes, self._lock, self._sockets = [], threading.Lock(), set()
         self.moved = threading.Condition(self._lock)
         threading.Thread(target=self._accept, daemon=True).start()
@@ -157,6 +159,10 @@ class Origin:
             raw, _, data = data.partition(b"\r\n\r\n")
             count += 1
             request = _parse(number, count, raw + b"\r\n\r\n")
+            length = int(request.header("Content-Length") or 0) if self.bodies else 0
+            while len(data) < length:
+                data += sock.recv(65536)
+            request.body, data = data[:length], data[length:]
             with self.moved:
                 self.requests.append(request)
                 handler = self._find(request)

@@ -10,6 +10,11 @@
 
 #define WHEN 784111777000ull
 
+static char default_name[] = "default";
+static const struct conf_registry registry = { .name = default_name };
+static const struct route plain = { .registry = &registry };
+static const struct route by_ns = { .registry = &registry, .ns = "four.io" };
+
 static void add(struct http_head *h, const char *name, const char *value)
 {
 	h->field[h->fields++] = (struct http_field){ sv_str(name), sv_str(value) };
@@ -57,7 +62,7 @@ static const char *render(const struct answer *a)
 static void answer_fields(void **state)
 {
 	struct http_head h;
-	struct answer a = { .head = &h, .framing = HTTP_BODY_LENGTH, .length = 2, .minor = 1, .wall_ms = WHEN,
+	struct answer a = { .head = &h, .framing = HTTP_BODY_LENGTH, .length = 2, .minor = 1, .route = &plain, .wall_ms = WHEN,
 		            .request_id = SV("id-1") };
 
 	(void)state;
@@ -110,7 +115,7 @@ static void framing(void **state)
 		h.has_length = row[i].has_length;
 		h.content_length = 7;
 		const struct answer a = { .head = &h, .framing = row[i].from, .length = 7, .minor = row[i].minor,
-			                  .to_head = row[i].to_head, .wall_ms = WHEN };
+			                  .to_head = row[i].to_head, .route = &plain, .wall_ms = WHEN };
 		assert_int_equal(answer_framing(&a), row[i].to);
 		const struct strview text = sv_str(render(&a));
 		if (row[i].field)
@@ -128,7 +133,7 @@ static void reason_namespace_and_close(void **state)
 	head_of(&h, 404, "N\xc3\xb6pe");
 	add(&h, "OCI-Namespace", "theirs");
 	add(&h, "Date", "Mon, 01 Jan 2024 00:00:00 GMT");
-	const struct answer a = { .head = &h, .framing = HTTP_BODY_LENGTH, .minor = 1, .ns = SV("four.io"), .close = true };
+	const struct answer a = { .head = &h, .framing = HTTP_BODY_LENGTH, .minor = 1, .route = &by_ns, .close = true };
 	assert_string_equal(render(&a), "HTTP/1.1 404 N??pe\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Length: 0\r\n"
 	                                "OCI-Namespace: four.io\r\nConnection: close\r\n\r\n");
 }
@@ -141,7 +146,7 @@ static void no_room_appends_nothing(void **state)
 	(void)state;
 	head_of(&h, 200, "OK");
 	add(&h, "ETag", "\"0123456789\"");
-	const struct answer a = { .head = &h, .framing = HTTP_BODY_CHUNKED, .minor = 1, .wall_ms = WHEN };
+	const struct answer a = { .head = &h, .framing = HTTP_BODY_CHUNKED, .minor = 1, .route = &plain, .wall_ms = WHEN };
 	for (size_t cap = 0; cap < 100; cap++) {
 		struct buf b = { .mem = mem, .cap = cap };
 		assert_false(answer_head_put(&b, &a));

@@ -31,3 +31,7 @@ check_PROGRAMS += tests/unit/test_worker_session
 tests_unit_test_worker_session_SOURCES = tests/unit/test_worker_session.c tests/unit/worker_double.c tests/unit/worker_double.h
 tests_unit_test_worker_session_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_worker_session_LDADD = $(WORKER_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_worker_token
+tests_unit_test_worker_token_SOURCES = tests/unit/test_worker_token.c
+tests_unit_test_worker_token_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_worker_token_LDADD = $(WORKER_LIBS) $(CMOCKA_LIBS)
