@@ -1,7 +1,8 @@
 """nginx: the reverse proxy that regrelay replaces, configured as in SAP's sample for private registries.
 
 The directives that matter are the sample's (proxy_http_version, proxy_socket_keepalive, proxy_redirect, Host and
-X-Forwarded-Host, proxy_pass); around them only what nginx needs to run privately in one directory.
+X-Forwarded-Host, proxy_pass); around them only what nginx needs to run privately in one directory.  With lines of
+one's own instead it is whatever they make of it.
 """
 import os
 import pathlib
@@ -9,18 +10,20 @@ import pathlib
 from . import ports
 from .process import Process, find, starting
 
-_CONFIG = """daemon off;
+_FRAME = """daemon off;
 pid {dir}/nginx.pid;
 {user}worker_processes {workers};
 error_log {dir}/error.log;
-events {{ worker_connections 1024; }}
+{main}events {{ worker_connections 1024; }}
 http {{
-	access_log {dir}/access.log;
 	client_body_temp_path {dir}/tmp-body;
 	proxy_temp_path {dir}/tmp-proxy;
 	fastcgi_temp_path {dir}/tmp-fastcgi;
 	uwsgi_temp_path {dir}/tmp-uwsgi;
 	scgi_temp_path {dir}/tmp-scgi;
+{http}}}
+"""
+_SAMPLE = """	access_log {dir}/access.log;
 	server {{
 		listen 127.0.0.1:{port};
 		listen [::1]:{port};
@@ -33,7 +36,6 @@ http {{
 			proxy_pass http://{proxy};
 		}}
 	}}
-}}
 """
 
 
@@ -42,16 +44,19 @@ def available():
 
 
 class Nginx:
-    """A running nginx: localhost:port relays to proxy ("127.0.0.1:20003") for the virtual host ("name:port")."""
+    """A running nginx: localhost:port relays to proxy ("127.0.0.1:20003") for the virtual host ("name:port").
 
-    def __init__(self, directory, *, proxy, host, workers=1, port=None, survive=False):
+    http: lines for the http block instead of the sample's; they must listen on 127.0.0.1:port.  main: lines above it."""
+
+    def __init__(self, directory, *, proxy=None, host=None, http=None, main="", workers=1, port=None, survive=False):
         self.dir = pathlib.Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.port = port or ports.free_port()
         config = self.dir / "nginx.conf"
         user = "user root;\n" if os.geteuid() == 0 else ""  # workers must reach a directory of mode 0700
-        config.write_text(_CONFIG.format(dir=self.dir, port=self.port, proxy=proxy, host=host, workers=workers,
-                                         user=user))
+        if http is None:
+            http = _SAMPLE.format(dir=self.dir, port=self.port, proxy=proxy, host=host)
+        config.write_text(_FRAME.format(dir=self.dir, workers=workers, user=user, main=main, http=http))
         self.process = Process(["nginx", "-p", self.dir, "-c", config, "-e", self.dir / "error.log"],
                                log=self.dir / "nginx.log", name="nginx", survive=survive)
         with starting(self.process):

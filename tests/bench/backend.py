@@ -1,0 +1,58 @@
+"""backend: what every relay of a benchmark fetches from: an nginx that serves a small manifest and a large blob.
+
+Files and sendfile, so that the relays are what is measured and not the registry behind them.
+"""
+import hashlib
+import json
+import pathlib
+import random
+
+from tools import ports
+from tools.nginx import Nginx
+
+VHOST = "myregistry.kyma:25002"
+BLOB_SIZE = 64 << 20
+_MANIFEST = "/v2/team/app/manifests/1.0"
+
+# keepalive_requests: its default of 1000 would end the relays' pooled connections in the middle of everything.
+_HTTP = """	access_log off;
+	sendfile on;
+	tcp_nopush on;
+	open_file_cache max=16;
+	keepalive_requests 1000000000;
+	types {{ }}
+	server {{
+		listen 127.0.0.1:{port} backlog=4096;
+		root {root};
+		location /v2/team/app/manifests/ {{ default_type application/vnd.oci.image.manifest.v1+json; }}
+		location /v2/team/app/blobs/ {{ default_type application/octet-stream; }}
+	}}
+"""
+
+
+class Backend:
+    """Attributes: address; manifest, blob (targets), manifest_digest, blob_digest (sha256 in hex)."""
+
+    def __init__(self, directory):
+        root = pathlib.Path(directory) / "files"
+        data = random.Random(42).randbytes(BLOB_SIZE)
+        self.blob_digest = hashlib.sha256(data).hexdigest()
+        self.manifest, self.blob = _MANIFEST, f"/v2/team/app/blobs/sha256:{self.blob_digest}"
+        manifest = json.dumps({
+            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar", "size": BLOB_SIZE,
+                        "digest": f"sha256:{self.blob_digest}"}]}, indent=1).encode()
+        self.manifest_digest = hashlib.sha256(manifest).hexdigest()
+        for target, content in ((self.manifest, manifest), (self.blob, data)):
+            path = root / target[1:]
+            path.parent.mkdir(parents=True)
+            path.write_bytes(content)
+        port = ports.free_port()
+        self._nginx = Nginx(directory, port=port, http=_HTTP.format(port=port, root=root))
+        self.address = f"127.0.0.1:{port}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self._nginx.stop()

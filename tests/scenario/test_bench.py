@@ -1,0 +1,36 @@
+"""./dev bench in short, so that it stays alive: what it claims of regrelay holds for a few reloads too."""
+import sys
+
+import pytest
+from tools import nginx
+from tools.process import find, run
+from tools.relay import BUILD, REGRELAYD, TOP
+
+
+def bench(*args):
+    return run([sys.executable, TOP / "tests/bench/reload.py", "--build", BUILD, *args], timeout=60)
+
+
+def cells(line):
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_reloads_under_load_lose_nothing():
+    if not REGRELAYD.exists():
+        pytest.fail(f"{REGRELAYD} is not built")
+    if not find("wrk") or not nginx.available():
+        pytest.skip("needs wrk and nginx")
+    done = bench("--relays", "regrelay", "--reloads", "10", "--interval", "0.1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    header, _, row = (cells(line) for line in done.stdout.splitlines() if line.startswith("|"))
+    found = dict(zip(header, row))
+    assert found["relay"] == "regrelay" and found["reloads"] == "10/10" and found["pulls whole"] == "8/8"
+    assert found["refused"] == "0" and found["failed, close"] == "0" and found["failed, kept"] == "0"
+    assert int(found["requests, close"]) > 100 and int(found["requests, kept"]) > 100
+
+
+def test_unknown_names_are_usage_errors():
+    assert bench("--relays", "squid").returncode == 2
+    done = run([TOP / "dev", "bench"])
+    assert done.returncode == 2 and "reload" in done.stderr
+    assert run([TOP / "dev", "bench", "unknown"]).returncode == 2
