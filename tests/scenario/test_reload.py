@@ -10,6 +10,7 @@ import threading
 
 import pytest
 from tools import ports, rawhttp
+from tools.load import Load
 from tools.origin import ok
 from tools.process import run, wait_until
 
@@ -137,43 +138,13 @@ def test_pulls_and_kept_connections_survive_reloads(relay, origin):
 
 def test_no_request_fails_while_reloading(relay, origin):
     origin.answer("/v2/", ok())
-    stop, wrong, count = threading.Event(), [], itertools.count()
-
-    def client(keep):
-        while not stop.is_set():
-            try:
-                with rawhttp.Connection(relay.port) as c:
-                    for _ in range(20 if keep else 1):
-                        answer = c.get("/v2/")
-                        next(count)
-                        if answer is None or answer.status != 200:
-                            wrong.append(answer)
-                        if answer is None or answer.header("Connection") == "close":
-                            break
-            except OSError as e:
-                wrong.append(e)
-    threads = [threading.Thread(target=client, args=(keep,)) for keep in (True, True, False, False)]
-    for t in threads:
-        t.start()
-    try:
+    with Load(relay.port) as load:
         for _ in range(30):
             done = relay.regctl("reload")
             assert done.returncode == 0, done.stderr
-    finally:
-        stop.set()
-        for t in threads:
-            t.join()
-    assert not wrong, wrong[:5]
-    assert next(count) > 300
-
-
-def test_many_reloads_at_once_share_few_generations(relay):
-    with concurrent.futures.ThreadPoolExecutor(20) as pool:
-        done = list(pool.map(lambda _: relay.regctl("reload", timeout=60), range(60)))
-    assert all(d.returncode == 0 for d in done), [d.stderr for d in done if d.returncode]
-    wait_until(lambda: len(generations(relay)) == 1, 30, "one generation")
-    assert len(relay.worker_pids()) == 2
-    assert relay.status()["generation"] < 61
+        load.more(50)
+    load.check()
+    assert load.done > 300
 
 
 def test_reload_waits_for_room_and_is_refused_without_cutting_a_pull(start_relay, origin):

@@ -1,18 +1,13 @@
 """valgrind over one pull and a stop: no error, no lost descriptor, in master, keeper and worker."""
-import pathlib
 import re
 
 import pytest
 from tools import rawhttp
 from tools.origin import ok
 from tools.process import find
-from tools.relay import REGRELAYD
+from tools.relay import is_sanitized
 
 BLOB = "/v2/team/app/blobs/sha256:" + "b" * 64
-
-
-def is_sanitized():
-    return b"__asan_init" in pathlib.Path(REGRELAYD).read_bytes()
 
 
 @pytest.mark.skipif(find("valgrind") is None, reason="valgrind is not installed")

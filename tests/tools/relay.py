@@ -23,6 +23,11 @@ REGRELAYD, REGCTL = BUILD / "regrelayd", BUILD / "regctl"
 _ALARMING = re.compile(r"Sanitizer|runtime error:|Assertion|assertion|\balert\b|stack smashing|double free|corrupted")
 
 
+def is_sanitized():
+    """Was the daemon built with AddressSanitizer?"""
+    return b"__asan_init" in REGRELAYD.read_bytes()
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path, timeout):
         super().__init__("localhost", timeout=timeout)
