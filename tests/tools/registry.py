@@ -3,7 +3,8 @@
     with Registry(dir, authority=Authority(dir / "ca")) as registry:
         registry.push(image, "team/app:t1")
 
-It listens on 127.0.0.1:port; its certificate is for `name`, localhost and 127.0.0.1.
+It listens on 127.0.0.1:port; its certificate is for `name`, localhost and 127.0.0.1.  With token=TokenServer(...) it
+sends clients there instead of having users of its own.
 """
 import json
 import pathlib
@@ -18,17 +19,23 @@ VIRTUAL_NAME = "myregistry.kyma"
 class Registry:
     """A running docker-registry.  Attributes: port, user, password, certificate (the CA's, None without TLS), url."""
 
-    def __init__(self, directory, *, authority=None, name=VIRTUAL_NAME, auth=True, settings=None, port=None,
-                 survive=False):
-        """authority: a certs.Authority, or None for plain HTTP.  auth=False: no htpasswd.  settings: a dict laid over
-        the configuration, section by section, e.g. {"auth": {"token": {...}}, "http": {"relativeurls": True}}."""
+    def __init__(self, directory, *, authority=None, name=VIRTUAL_NAME, auth=True, token=None, realm=None,
+                 settings=None, port=None, survive=False):
+        """authority: a certs.Authority, or None for plain HTTP.  auth=False: no htpasswd.  token: a TokenServer, which
+        it announces as realm (default: where it really is).  settings: a dict laid over the configuration, section by
+        section, e.g. {"http": {"relativeurls": True}}; a section auth takes the place of htpasswd."""
         self.dir = pathlib.Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.port = port or ports.free_port()
-        self.user, self.password = ("puller", secrets.token_urlsafe(12)) if auth else (None, None)
+        settings = {**(token.registry_settings(realm=realm) if token else {}), **(settings or {})}
+        own_users = auth and "auth" not in settings  # docker-registry takes one kind only
+        self.user, self.password = ("puller", secrets.token_urlsafe(12)) if own_users else (None, None)
         self.certificate = authority.certificate if authority else None
         config = self._config(authority, name)
-        for section, values in (settings or {}).items():
+        self._token = token
+        if token:
+            self.user, self.password = token.user, token.password
+        for section, values in settings.items():
             config[section] = {**config.get(section, {}), **values} if isinstance(values, dict) else values
         (self.dir / "config.yml").write_text(json.dumps(config, indent=1))  # JSON is YAML
         self._survive = survive
@@ -48,8 +55,14 @@ class Registry:
         return f"{self.user}:{self.password}" if self.user else None
 
     def push(self, image, repository):
-        """Pushes an images.Image as repository ("team/app:t1") with skopeo, not through any proxy."""
-        skopeo.push(image, f"127.0.0.1:{self.port}/{repository}", credentials=self.credentials)
+        """Pushes an images.Image as repository ("team/app:t1") with skopeo, not through any proxy.
+
+        The token server is not asked: its realm may be a name that nobody can resolve here."""
+        target = f"127.0.0.1:{self.port}/{repository}"
+        if self._token:
+            skopeo.push(image, target, token=self._token.token(repository.partition(":")[0], "pull", "push"))
+        else:
+            skopeo.push(image, target, credentials=self.credentials)
 
     def stop(self):
         return self.process.stop()
