@@ -6,7 +6,7 @@ import urllib.parse
 
 import pytest
 
-from . import certs, jwt, rawhttp, skopeo
+from . import certs, containerd, jwt, rawhttp, skopeo
 from .images import make_image
 from .registry import Registry
 from .tokenserver import TokenServer, scope_of
@@ -77,6 +77,24 @@ def test_skopeo_with_a_wrong_password(auth, registry, tmp_path):
     assert done.returncode != 0 and "unauthorized" in done.stderr.lower()
 
 
+@pytest.mark.skipif(bool(containerd.missing()), reason="containerd cannot be used here")
+def test_containerd_posts_and_falls_back_to_get(auth, registry, tmp_path_factory):
+    def methods():
+        before = len(auth.requests())
+        done = ctrd.fetch(reference, credentials=registry.credentials)
+        asked = {r.method for r in auth.requests()[before:]}
+        ctrd.remove(reference)
+        return done.returncode, asked
+    reference = f"127.0.0.1:{registry.port}/team/app:t1"
+    with containerd.Containerd(tmp_path_factory.mktemp("c")) as ctrd:
+        assert methods() == (0, {"POST"})
+        for status in (401, 404, 405):
+            auth.set(post=status)
+            assert methods() == (0, {"POST", "GET"})
+        auth.set(post=403)
+        assert methods() == (1, {"POST"})
+
+
 def test_the_registry_takes_and_refuses_tokens(auth, registry):
     path = f"/v2/team/app/blobs/{registry.image.layers[0]}"
     answer = rawhttp.get(registry.port, path)
@@ -91,6 +109,15 @@ def test_the_registry_takes_and_refuses_tokens(auth, registry):
     auth.set(expires_in=-300)
     assert status(json.loads(rawhttp.get(auth.port, QUERY, headers=[basic()]).body)["token"]) == 401
     assert status(auth.token("team/other", "pull")) == 401
+
+
+def test_a_registry_announces_another_realm(auth, tmp_path):
+    realm = "https://auth.corp:8443/token"
+    for options in {"token": auth, "realm": realm}, {"settings": auth.registry_settings(realm=realm)}:
+        with Registry(tmp_path, **options) as r:
+            challenge = rawhttp.get(r.port, "/v2/").header("WWW-Authenticate")
+            assert challenge == f'Bearer realm="{realm}",service="registry"'
+            assert r.user == (auth.user if "token" in options else None)
 
 
 def test_get(auth):
