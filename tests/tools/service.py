@@ -43,8 +43,9 @@ class Service:
         (self.dir / "config.json").write_text(json.dumps({
             **(config or {}), "port": self.port, "control": self.control, "audit": str(self._audit), "tls": tls,
             "settings": settings or {}}, indent=1))
-        self.process = Process([sys.executable, "-m", module, self.dir / "config.json"], cwd=_TESTS,
-                               log=self.dir / "service.log", name=module.rpartition(".")[2], survive=survive)
+        self.process = Process([sys.executable, "-P", "-m", module, self.dir / "config.json"],
+                               env={"PYTHONPATH": str(_TESTS)}, log=self.dir / "service.log",
+                               name=module.rpartition(".")[2], survive=survive)
         with starting(self.process):
             self.process.wait_line("^listening on ")
 
