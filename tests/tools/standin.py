@@ -2,6 +2,7 @@
 
     with Standin(dir, registry=registry, host="myregistry.kyma:25002") as standin:
         standin.address                              # "127.0.0.1:port", for [proxy] address
+        ...                                          # more hosts: mappings=[mapping("auth.corp:8443", tokenserver)]
         standin.fault("cut", at=1000, count=1)
         standin.requests()                           # what came: Request(connection, method, target, headers, ...)
 """
@@ -34,6 +35,13 @@ class Request:
         return [v for n, v in self.headers if n.lower() == name.lower()]
 
 
+def mapping(host, server, *, location="", internal="", host_mode="internal", resources=("/",), **more):
+    """An entry of Standin's mappings: server (a Registry, TokenServer, Storage, Redirector: whatever has url and
+    certificate) exposed as host.  internal: its "name:port" on premise, which TLS checks; default: host."""
+    return {"location": location, "host": host, "backend": server.url, "ca": str(server.certificate or ""),
+            "internal": internal, "host_mode": host_mode, "resources": list(resources), **more}
+
+
 class Standin:
     """A running stand-in.  Attributes: address, port, control (its control port), dir, process."""
 
@@ -41,8 +49,8 @@ class Standin:
                  location="", rtt_ms=0, mbit=0, connections=1, host_mode="internal", mappings=(), locations=(),
                  settings=None, survive=False):
         """registry: a registry.Registry, exposed as host with the resources (a path with all sub-paths, or
-        {"path": ..., "exact": True}).  mappings, locations: further ones as in the program's configuration.
-        settings: knobs of tests/standin/settings.py."""
+        {"path": ..., "exact": True}).  mappings (see mapping()), locations: further ones as in the program's
+        configuration.  settings: knobs of tests/standin/settings.py."""
         self.dir = pathlib.Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.port, self.control = ports.free_ports(2)
@@ -50,8 +58,7 @@ class Standin:
         self._audit = self.dir / "audit.jsonl"
         mappings = list(mappings)
         if registry:
-            mappings.insert(0, {"location": location, "host": host, "backend": registry.url, "host_mode": host_mode,
-                                "ca": str(registry.certificate or ""), "resources": list(resources)})
+            mappings.insert(0, mapping(host, registry, location=location, host_mode=host_mode, resources=resources))
         config = {"listen": self.address, "control": f"127.0.0.1:{self.control}", "audit": str(self._audit),
                   "locations": [{"id": location, "rtt_ms": rtt_ms, "mbit": mbit, "connections": connections},
                                 *locations],
