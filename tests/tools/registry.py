@@ -54,6 +54,11 @@ class Registry:
         """"user:password", or None."""
         return f"{self.user}:{self.password}" if self.user else None
 
+    @property
+    def blobs(self):
+        """The directory of what it holds: ab/abcd.../data is the content of sha256:abcd..."""
+        return self.dir / "data/docker/registry/v2/blobs/sha256"
+
     def push(self, image, repository):
         """Pushes an images.Image as repository ("team/app:t1") with skopeo, not through any proxy.
 
