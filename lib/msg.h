@@ -55,6 +55,11 @@ struct msg_retire {
 	uint32_t unused;
 };
 
+/* Worker, after DRAIN: it accepts nobody any more; who connects from now on meets another process. */
+struct msg_closed {
+	uint32_t unused;
+};
+
 union msg_payload {
 	struct msg_ready ready;
 	struct msg_refused refused;
@@ -63,6 +68,7 @@ union msg_payload {
 	struct msg_kick kick;
 	struct msg_serve serve;
 	struct msg_retire retire;
+	struct msg_closed closed;
 };
 
 struct msg {

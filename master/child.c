@@ -58,6 +58,10 @@ static void take_message(struct child *c, const struct msg *m)
 	switch (m->head.type) {
 	case MSG_READY: slot_feed(&c->slot, SLOT_READY); break;
 	case MSG_REFUSED: take_refused(c, &m->u.refused); break;
+	case MSG_CLOSED:
+		c->closed = true;
+		generation_closed(c->generation);
+		break;
 	case MSG_DRAINED:
 		if (m->u.drained.cut)
 			log_fields(LOG_LEVEL_WARNING, FIELDS(LF_EVENT(PULLS_CUT), LF_INT("cut", m->u.drained.cut)),
@@ -147,6 +151,7 @@ static int verb_fork(struct slot *s)
 		return r;
 	}
 	s->pid = r;
+	c->closed = false;
 	return 0;
 }
 

@@ -17,5 +17,7 @@ void child_done(struct child *c);
 
 /* generation.c: the child's slot has changed its state. */
 void generation_moved(struct generation *g, struct child *c, enum slot_state was);
+/* generation.c: one child less accepts. */
+void generation_closed(struct generation *g);
 
 #endif

@@ -121,6 +121,17 @@ void generation_moved(struct generation *g, struct child *c, enum slot_state was
 		g->calls->moved(g);
 }
 
+/* A worker said that it accepts no more, or has ended. */
+void generation_closed(struct generation *g)
+{
+	if (g->phase < GENERATION_RETIRING)
+		return;
+	for (unsigned i = 0; i < g->workers; i++)
+		if (g->worker[i].slot.pid > 0 && !g->worker[i].closed)
+			return;
+	g->calls->closed(g);
+}
+
 void generation_retire(struct generation *g, uint64_t deadline_ms, bool keep_keeper)
 {
 	if (g->phase >= GENERATION_RETIRING)
@@ -133,6 +144,7 @@ void generation_retire(struct generation *g, uint64_t deadline_ms, bool keep_kee
 		slot_feed(&g->worker[i].slot, SLOT_DRAIN);
 	}
 	listeners_close(&g->listen); /* nobody is born here any more; the admin port is the keeper's, who may be */
+	generation_closed(g);
 	if (g->phase == GENERATION_RETIRING)
 		retiring_moved(g);
 }
@@ -180,6 +192,7 @@ void generation_reaped(struct generation *g, struct child *c, int status)
 	child_ended(c, status);
 	if (!c->slot.keeper)
 		kick_others(g, c);
+	generation_closed(g);
 	slot_feed(&c->slot, SLOT_EXIT);
 }
 

@@ -30,6 +30,7 @@ struct child {
 	struct generation *generation;
 	int channel_fd; /* to the child; -1 = none */
 	int wake_fd;    /* eventfd of the slot, over all its respawns */
+	bool closed;    /* the process said that it accepts no more */
 	sd_event_source *io, *timer;
 };
 
@@ -37,6 +38,7 @@ struct generation_calls {
 	void (*served)(struct generation *g);                       /* all were READY for the first time */
 	void (*failed)(struct generation *g, const struct child *c); /* a child could not start before that */
 	void (*moved)(struct generation *g);                        /* a child changed its state */
+	void (*closed)(struct generation *g);                       /* it retires, and no worker accepts any more; may repeat */
 	void (*drained)(struct generation *g);                      /* the last worker of one whose keeper stays is gone */
 	void (*gone)(struct generation *g);                         /* the last process has ended */
 };

@@ -75,6 +75,11 @@ static void on_moved(struct generation *g)
 	master_publish(master_of(g));
 }
 
+static void on_closed(struct generation *g)
+{
+	reload_closed(master_of(g), g);
+}
+
 static void on_drained(struct generation *g)
 {
 	stop_moved(master_of(g));
@@ -306,7 +311,7 @@ int master_run(struct conf *c, const struct master_children *children)
 	static struct master m;
 
 	m = (struct master){ .children = children, .conf = c, .started_ms = clock_now_ms() };
-	m.calls = (struct master_calls){ .master = &m, .calls = { on_served, on_failed, on_moved, on_drained, on_gone } };
+	m.calls = (struct master_calls){ .master = &m, .calls = { on_served, on_failed, on_moved, on_closed, on_drained, on_gone } };
 	list_init(&m.drain_waiters);
 	list_init(&m.undrain_waiters);
 	reload_init(&m);

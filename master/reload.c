@@ -11,6 +11,8 @@
 #include "log.h"
 #include "master_impl.h"
 
+#define HANDOVER_MS 2000 /* for the workers of the old generation to leave their listeners */
+
 /* --- what is different ------------------------------------------------------------------------------------------ */
 
 struct changes {
@@ -66,7 +68,7 @@ static void settle(struct master *m, struct view_answer *a)
 	a->changed = &changed;
 	r->changed = (struct conf_errors){ NULL, 0 };
 	r->patience = sd_event_source_disable_unref(r->patience);
-	r->next = NULL;
+	r->next = r->old = NULL;
 	conf_free(TAKE(r->held));
 	master_answer(&r->waiters, a);
 	conf_errors_free(&changed);
@@ -180,7 +182,7 @@ static void begin(struct master *m)
 
 static bool is_running(const struct reload *r)
 {
-	return r->next || r->held || r->patience;
+	return r->next || r->held || r->patience || r->old;
 }
 
 static void answer_one(struct view_waiter *w, const struct view_answer *a)
@@ -247,6 +249,24 @@ static int on_restart(sd_event_source *s, void *user)
 
 /* --- what the generations tell ------------------------------------------------------------------------------------ */
 
+/* Who asked for the reload may count on it that every connection from now on meets the new configuration. */
+static void hand_over(struct master *m)
+{
+	struct view_answer a = master_answer_make(m, 200, EXITCODE_OK, "");
+
+	settle(m, &a);
+}
+
+static int on_handover_late(sd_event_source *s, uint64_t usec, void *user)
+{
+	struct master *m = user;
+
+	(void)s, (void)usec;
+	log_warning("generation %u is slow to give up its listeners, and may take a few connections still", m->reload.old->number);
+	hand_over(m);
+	return 0;
+}
+
 bool reload_served(struct master *m, struct generation *g)
 {
 	struct reload *r = &m->reload;
@@ -262,14 +282,22 @@ bool reload_served(struct master *m, struct generation *g)
 	r->error[0] = '\0';
 	r->at_wall_ms = clock_wall_ms();
 	count_result(m, true);
+	r->next = NULL;
+	r->old = old;
 	child_send(&old->keeper, MSG_RETIRE);
-	generation_retire(old, clock_now_ms() + old->conf->master.drain_timeout, false);
 	log_fields(LOG_LEVEL_NOTICE,
 	           FIELDS(LF_EVENT(RELOADED), LF_INT("generation", g->number), LF_INT("changed", r->changed.count)),
 	           "reloaded: generation %u serves", g->number);
-	struct view_answer a = master_answer_make(m, 200, EXITCODE_OK, "");
-	settle(m, &a);
+	if (sd_event_add_time_relative(m->event, &r->patience, CLOCK_MONOTONIC, HANDOVER_MS * 1000, 1000, on_handover_late, m) < 0)
+		hand_over(m);
+	generation_retire(old, clock_now_ms() + old->conf->master.drain_timeout, false);
 	return true;
+}
+
+void reload_closed(struct master *m, struct generation *g)
+{
+	if (g == m->reload.old)
+		hand_over(m);
 }
 
 bool reload_failed(struct master *m, struct generation *g, int exit, const char *why)
@@ -298,6 +326,8 @@ void reload_abort(struct master *m, const char *why)
 	struct view_answer a = master_answer_make(m, 409, EXITCODE_FAILED, why);
 	struct generation *next = r->next;
 
+	if (r->old)
+		hand_over(m);
 	r->again = false;
 	r->next = NULL;
 	if (next)

@@ -18,9 +18,11 @@ struct reload {
 	struct list later;        /* of the next one */
 	bool again;               /* a next one is wanted, maybe by nobody who waits */
 	struct generation *next;  /* being born; NULL = none */
+	struct generation *old;   /* swapped out, but may accept still; NULL = none */
 	struct conf *held;        /* read and good, waiting for room; owned */
 	struct conf_errors changed;
-	sd_event_source *patience, *restart;
+	sd_event_source *patience; /* for room or, with old, for its workers to accept no more */
+	sd_event_source *restart;
 	/* of the last one that was no dry run */
 	const char *result;       /* "none", "ok", "failed" */
 	char error[1024];
@@ -34,6 +36,8 @@ MUST_CHECK int reload_start(struct master *m);
 void reload_request(struct master *m, bool dry_run, struct view_waiter *w);
 /* next serves: swaps.  True when g was being born by a reload. */
 bool reload_served(struct master *m, struct generation *g);
+/* g accepts nobody any more.  Nothing when g is not what a reload replaces. */
+void reload_closed(struct master *m, struct generation *g);
 /* next cannot start.  True when g was. */
 bool reload_failed(struct master *m, struct generation *g, int exit, const char *why);
 /* A generation has ended: there may be room now. */

@@ -78,7 +78,12 @@ static void finish_without_master(struct worker *w, const char *why)
 
 static void on_drain(struct worker_channel *c, uint64_t deadline_ms)
 {
-	finish(worker_of_channel(c), deadline_ms);
+	struct worker *w = worker_of_channel(c);
+	bool first = !w->ending;
+
+	finish(w, deadline_ms);
+	if (first && worker_channel_closed(c) < 0)
+		log_debug("the master does not hear that this worker accepts no more");
 }
 
 static void on_lost(struct worker_channel *c)

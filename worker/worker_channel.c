@@ -76,6 +76,13 @@ int worker_channel_refused(struct worker_channel *c, const struct err *why)
 	return say(c, &m, MSG_REFUSED);
 }
 
+int worker_channel_closed(struct worker_channel *c)
+{
+	struct msg m = { .u.closed.unused = 0 };
+
+	return say(c, &m, MSG_CLOSED);
+}
+
 int worker_channel_drained(struct worker_channel *c, uint32_t cut)
 {
 	struct msg m = { .u.drained.cut = cut };

@@ -29,6 +29,7 @@ void worker_channel_close(struct worker_channel *c);
 /* Each is 0 or -errno; a master that is gone is no reason to stop working. */
 MUST_CHECK int worker_channel_ready(struct worker_channel *c);
 MUST_CHECK int worker_channel_refused(struct worker_channel *c, const struct err *why);
+MUST_CHECK int worker_channel_closed(struct worker_channel *c);
 MUST_CHECK int worker_channel_drained(struct worker_channel *c, uint32_t cut);
 
 #endif

@@ -59,6 +59,30 @@ def test_reload_brings_a_new_generation_with_the_new_values(relay, origin):
     assert relay.stat("regrelay_config_reloads_total", result="ok") == 1
     assert relay.admin("/readyz")[0] == 200
 
+def test_whoever_connects_after_a_reload_meets_the_new_configuration(relay, origin):
+    origin.route(".*", lambda r, send: send(ok()))
+    host = "myregistry.kyma:25002"
+    for n in range(20):
+        edit(relay, f"host = {host}", f"host = n{n}.kyma:25002")
+        host = f"n{n}.kyma:25002"
+        assert relay.regctl("reload").returncode == 0
+        assert rawhttp.get(relay.port, "/v2/").status == 200
+        assert origin.requests[-1].header("Host") == host
+
+
+def test_reload_does_not_wait_long_for_an_old_worker_that_hangs(relay):
+    old = relay.worker_pids()
+    os.kill(old[0], signal.SIGSTOP)
+    try:
+        done = relay.regctl("reload")
+    finally:
+        os.kill(old[0], signal.SIGCONT)
+    assert (done.returncode, done.stdout) == (0, "nothing changed\ngeneration 2 serves\n"), done.stderr
+    relay.wait_log(r"generation 1 is slow to give up its listeners")
+    wait_until(lambda: generations(relay) == {2}, 20, "the old generation to end")
+    assert relay.regctl("reload").returncode == 0
+
+
 
 def test_hup_reloads_too(relay):
     edit(relay, "level = info", "level = debug")

@@ -225,8 +225,8 @@ static void serves_then_drains(void **state)
 	tell(f, MSG_KICK, 0);
 	assert_true(sv_starts(sv_str(ask(f, PING)), SV("HTTP/1.1 200 OK\r\n")));
 	tell(f, MSG_DRAIN, clock_now_ms() + 60000);
-	while (told->drains == 0)
-		(void)poll(NULL, 0, 1);
+	expect_message(f, MSG_CLOSED, &m);
+	assert_int_equal(told->drains, 1);
 	got = ask(f, PING);
 	assert_non_null(strstr(got, "Connection: close\r\n"));
 	fd_close(&f->client);
@@ -250,6 +250,7 @@ static void drain_deadline_cuts(void **state)
 	while (stats_get(&f->h.stats->client_active) == 0)
 		(void)poll(NULL, 0, 1);
 	tell(f, MSG_DRAIN, clock_now_ms() + 30);
+	expect_message(f, MSG_CLOSED, &m);
 	expect_message(f, MSG_DRAINED, &m);
 	assert_int_equal(m.u.drained.cut, 1);
 	expect_exit(f, EXITCODE_OK);
@@ -268,6 +269,7 @@ static void drain_now(void **state)
 	assert_true(dial(f));
 	assert_true(ask(f, PING)[0] != '\0');
 	tell(f, MSG_DRAIN, 0);
+	expect_message(f, MSG_CLOSED, &m);
 	expect_message(f, MSG_DRAINED, &m);
 	expect_exit(f, EXITCODE_OK);
 }
