@@ -36,23 +36,29 @@ struct control *control_open(const struct conf *conf, struct err *reterr)
 }
 
 /* Level-triggered and nothing accepted: without a pause the master would spin. */
-static int pause_accepting(struct control *c, int why)
+static int pause_for(struct control *c, uint64_t usec)
 {
-	char text[128];
 	uint64_t now;
 	int r = sd_event_now(c->clients.event, CLOCK_MONOTONIC, &now);
 
-	if (!c->short_of)
-		log_warning("cannot take a control client, trying again every %d ms: %s", PAUSE_US / 1000,
-		            strerror_r(why, text, sizeof(text)));
-	c->short_of = true;
 	if (r >= 0)
-		r = sd_event_source_set_time(c->resume, now + PAUSE_US);
+		r = sd_event_source_set_time(c->resume, now + usec);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(c->resume, SD_EVENT_ONESHOT);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(c->accept, SD_EVENT_OFF);
 	return r < 0 ? r : 0;
+}
+
+static int pause_accepting(struct control *c, int why)
+{
+	char text[128];
+
+	if (!c->short_of)
+		log_warning("cannot take a control client, trying again every %d ms: %s", PAUSE_US / 1000,
+		            strerror_r(why, text, sizeof(text)));
+	c->short_of = true;
+	return pause_for(c, PAUSE_US);
 }
 
 static int on_resume(sd_event_source *s, uint64_t usec, void *userdata)
@@ -69,13 +75,17 @@ static int on_accept(sd_event_source *s, int fd, uint32_t events, void *userdata
 
 	(void)s, (void)events;
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		const bool full = c->clients.count >= CONTROL_CLIENTS;
+		if (full && i > 0)
+			return 0; /* maybe nobody else waits: the next turn knows */
+		const unsigned wait_ms = full ? control_clients_evict(&c->clients) : 0;
+		if (wait_ms)
+			return pause_for(c, wait_ms * 1000ull);
 		const int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (client < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
 			return 0;
 		if (client < 0)
 			return pause_accepting(c, errno);
-		if (c->clients.count >= CONTROL_CLIENTS)
-			control_clients_evict(&c->clients);
 		const int r = control_client_open(&c->clients, client);
 		if (r < 0)
 			return pause_accepting(c, -r);

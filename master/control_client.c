@@ -5,10 +5,12 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "clock.h"
 #include "control_calls.h"
 #include "control_json.h"
 
 #define START_BYTES 2048 /* a request of regctl or curl fits */
+#define GRACE_MS    100  /* nobody is sent away sooner for not having said all */
 #define BYTES_MAX   (CONTROL_HEAD_MAX + CONTROL_BODY_MAX)
 
 enum client_state {
@@ -34,6 +36,7 @@ struct client {
 	struct control_clients *set;
 	enum client_state state;
 	int fd;
+	uint64_t since_ms;       /* when it was accepted, CLOCK_MONOTONIC */
 	sd_event_source *io, *deadline;
 	char *bytes;             /* of the request; len <= cap <= BYTES_MAX */
 	size_t len, cap;
@@ -252,6 +255,7 @@ int control_client_open(struct control_clients *set, int fd)
 	}
 	c->set = set;
 	c->fd = fd;
+	c->since_ms = clock_now_ms();
 	control_request_init(&c->request);
 	list_init(&c->waiter.node);
 	c->waiter.answer = on_answer;
@@ -271,21 +275,34 @@ int control_client_open(struct control_clients *set, int fd)
 	return r < 0 ? r : 0;
 }
 
-void control_clients_evict(struct control_clients *set)
+/* The oldest in that state, or NULL. */
+static struct client *oldest_in(const struct control_clients *set, enum client_state state)
 {
-	struct client *victim = NULL;
-
 	list_for_each(it, &set->all) {
 		struct client *c = list_entry(it, struct client, node);
-		if (c->state == CLIENT_READ || !victim)
-			victim = c;
-		if (c->state == CLIENT_READ)
-			break;
+		if (c->state == state)
+			return c;
 	}
+	return NULL;
+}
+
+unsigned control_clients_evict(struct control_clients *set)
+{
+	struct client *victim = oldest_in(set, CLIENT_LINGER);
+
+	if (!victim) {
+		victim = oldest_in(set, CLIENT_READ);
+		const uint64_t age = victim ? clock_now_ms() - victim->since_ms : GRACE_MS;
+		if (age < GRACE_MS)
+			return (unsigned)(GRACE_MS - age);
+	}
+	if (!victim && !list_empty(&set->all))
+		victim = list_entry(set->all.next, struct client, node);
 	if (victim) {
-		log_debug("too many control clients, closing the oldest (fd=%d)", victim->fd);
+		log_debug("too many control clients, closing fd=%d, which waits for %s", victim->fd, rows[victim->state].waits_for);
 		client_close(victim);
 	}
+	return 0;
 }
 
 bool control_clients_busy(const struct control_clients *set)

@@ -20,8 +20,10 @@ struct control_clients {
 void control_clients_init(struct control_clients *set);
 /* Serves fd.  Takes it over in any case; on failure (-ENOMEM, ...) it is closed. */
 MUST_CHECK int control_client_open(struct control_clients *set, int fd);
-/* Ends the oldest client without a complete request; when all have one, the oldest. */
-void control_clients_evict(struct control_clients *set);
+/* Makes room for one more: ends the oldest that has its answer, else the oldest without a complete request, else the oldest.
+ * One that has just come gets some time to send its request, or a crowd could keep everybody from being heard.  0 = there
+ * is room; else try again in so many ms. */
+MUST_CHECK unsigned control_clients_evict(struct control_clients *set);
 /* True while one waits for an answer or has not hung up after it.  One that watches the end is not counted. */
 bool control_clients_busy(const struct control_clients *set);
 void control_clients_close(struct control_clients *set);
