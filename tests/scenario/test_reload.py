@@ -2,10 +2,10 @@
 import concurrent.futures
 import itertools
 import os
-import pathlib
 import re
 import signal
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -13,6 +13,7 @@ from tools import ports, rawhttp
 from tools.load import Load
 from tools.origin import ok
 from tools.process import run, wait_until
+from tools.relay import REGRELAYD
 
 BLOB = "/v2/team/app/blobs/sha256:" + "a" * 64
 
@@ -305,10 +306,8 @@ def test_inherited_listener_keeps_its_queue_over_drain_and_undrain(tmp_path, sta
     with socket.create_server(("127.0.0.1", relay.port), backlog=16) as listener:
         script = 'exec 3<&%d; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@"' % listener.fileno()
         os.set_inheritable(listener.fileno(), True)
-        import subprocess
-        child = subprocess.Popen(["bash", "-c", script, "bash", "REGRELAYD", "-c", str(relay.config)][:4]
-                                 + [str(pathlib.Path(os.environ.get("REGRELAY_BUILD", "build")).resolve() / "regrelayd"),
-                                    "-c", str(relay.config)], pass_fds=[listener.fileno()], stderr=subprocess.DEVNULL)
+        child = subprocess.Popen(["bash", "-c", script, "bash", str(REGRELAYD), "-c", str(relay.config)],
+                                 pass_fds=[listener.fileno()], stderr=subprocess.DEVNULL)
         try:
             wait_until(relay.control.exists, 10, "the control socket")
             wait_until(lambda: relay.status()["state"] == "serving", 10, "serving")

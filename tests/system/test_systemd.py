@@ -1,4 +1,5 @@
 """Under a real systemd: start, reload, restart with the socket unit, crash, watchdog, journal, rights, hardening."""
+import http.client
 import json
 import os
 import re
@@ -10,6 +11,7 @@ from tools.origin import Origin, ok
 from tools.process import find, run, wait_until
 from tools.relay import BUILD, TOP
 
+DRAINED_S = 30 if os.environ.get("REGRELAY_SOAK") else 3
 BLOB = "/v2/team/app/blobs/sha256:" + "a" * 64
 
 
@@ -37,6 +39,15 @@ def box(tmp_path_factory):
         m.run("systemd-sysusers", check=True)
         m.run("systemctl", "daemon-reload", check=True)
         yield m
+
+
+def http_status(port, path):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 class Unit:
@@ -137,13 +148,17 @@ def test_stopped_master_trips_the_watchdog(unit, box):
         box.run("systemctl", "daemon-reload")
 
 
-def test_restart_under_load_with_the_socket_unit_refuses_nobody(unit, box):
+def start_with_socket(unit, box):
     dropin = box.root / "etc/systemd/system/regrelay.socket.d"
     dropin.mkdir(parents=True, exist_ok=True)
     (dropin / "port.conf").write_text(f"[Socket]\nListenStream=\nListenStream=[::]:{unit.port}\n")
     box.run("systemctl", "daemon-reload", check=True)
     box.run("systemctl", "start", "regrelay.socket", check=True)
     unit.ctl("start")
+
+
+def test_restart_under_load_with_the_socket_unit_refuses_nobody(unit, box):
+    start_with_socket(unit, box)
     stop, wrong, count = threading.Event(), [], []
 
     def client():
@@ -168,6 +183,30 @@ def test_restart_under_load_with_the_socket_unit_refuses_nobody(unit, box):
             t.join()
     assert not wrong, wrong[:5]
     assert len(count) > 50
+
+
+def test_drained_stays_drained_until_it_is_undrained(unit, box):
+    """The socket unit keeps who comes meanwhile, and starts nothing because of them."""
+    start_with_socket(unit, box)
+    pid = unit.pid()
+    assert box.run("regctl", "drain", "--wait").returncode == 0
+    with rawhttp.Connection(unit.port, timeout=60) as waiting:
+        waiting.request("/v2/")
+
+        def uptime():
+            page = json.loads(box.run("regctl", "--json", "status", check=True).stdout)
+            assert page["state"] == "drained" and page["pid"] == unit.pid() == pid
+            assert http_status(unit.admin, "/livez") == 200 and http_status(unit.admin, "/readyz") == 503
+            return page["uptime_s"]
+        since = uptime()
+        wait_until(lambda: uptime() >= since + DRAINED_S, DRAINED_S + 30, f"{DRAINED_S} s of drained", interval=0.2)
+        assert "drained" in box.show("regrelay", "StatusText").lower()
+        assert box.run("regctl", "undrain").returncode == 0
+        assert waiting.answer().status == 200
+    assert unit.serves() and http_status(unit.admin, "/readyz") == 200
+    assert box.run("regctl", "drain", "--wait").returncode == 0
+    unit.ctl("stop")
+    assert box.show("regrelay", "Result") == "success" and box.show("regrelay", "NRestarts") == "0"
 
 
 def test_journal_has_the_fields(unit, box):
