@@ -30,5 +30,7 @@ lib_librrlib_a_SOURCES = \
 	lib/stats_series.c lib/stats_series.h \
 	lib/stats_totals.c lib/stats_totals.h \
 	lib/strview.c lib/strview.h \
+	lib/tls_context.c lib/tls_context.h lib/tls_impl.h \
+	lib/tls_transport.c lib/tls_transport.h \
 	lib/transport.c lib/transport.h \
 	lib/url.c lib/url.h

@@ -16,6 +16,8 @@ static void on_event(struct watch *w, uint32_t events)
 		t->peer_closed = true;
 	if (events & (EPOLLHUP | EPOLLERR))
 		t->failed = true;
+	if (t->crossed)
+		t->readable = t->writable = true;
 	t->fn(t);
 }
 
@@ -47,14 +49,19 @@ static void plain_close(struct transport *t)
 
 static const struct transport_ops plain_ops = { plain_read, plain_writev, plain_close };
 
-int transport_open_plain(struct transport *t, struct loop *l, int fd, transport_fn *fn)
+int transport_open(struct transport *t, struct loop *l, int fd, const struct transport_ops *ops, transport_fn *fn)
 {
-	*t = (struct transport){ .ops = &plain_ops, .fd = -1, .fn = fn };
+	*t = (struct transport){ .ops = ops, .fd = -1, .fn = fn };
 	int r = loop_add(l, &t->watch, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, on_event);
 	if (r < 0)
 		return r;
 	t->fd = fd;
 	return 0;
+}
+
+int transport_open_plain(struct transport *t, struct loop *l, int fd, transport_fn *fn)
+{
+	return transport_open(t, l, fd, &plain_ops, fn);
 }
 
 ssize_t transport_read(struct transport *t, void *bytes, size_t n)

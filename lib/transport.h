@@ -1,5 +1,5 @@
-/* A connected stream socket in an event loop: edge-triggered, registered once, readiness remembered.  Plain now;
- * TLS becomes a second table of the same verbs. */
+/* A connected stream socket in an event loop: edge-triggered, registered once, readiness remembered.  Plain here; TLS is a
+ * second table of the same verbs (tls_transport.h). */
 #ifndef TRANSPORT_H
 #define TRANSPORT_H
 
@@ -28,7 +28,11 @@ struct transport {
 	bool writable;
 	bool peer_closed;    /* the peer has sent its FIN (EPOLLRDHUP); bytes may still wait before it */
 	bool failed;         /* EPOLLERR/EPOLLHUP: the next read or write gives the error */
+	bool crossed;        /* TLS: a read may wait for room and a write for bytes, so any event is both */
 };
+
+/* For the file of a kind: takes fd into the loop with that kind's verbs.  0 or -errno as below. */
+MUST_CHECK int transport_open(struct transport *t, struct loop *l, int fd, const struct transport_ops *ops, transport_fn *fn);
 
 /* Takes fd (connected or connecting, NONBLOCK) into the loop.  0: fd belongs to t.  -errno: it is still the
  * caller's. */

@@ -81,7 +81,7 @@ bad=$(grep -lsE '^#include "(worker|keeper)\.h"' master/*.[ch] | grep -v '^maste
 ok $? "only master/main.c knows the main functions of worker and keeper" "$bad"
 
 only 'http_parser\.h' lib/http_wire.c
-only 'openssl/.*' 'lib/tls_*.c' lib/sha256.c lib/base64.c
+only 'openssl/.*' 'lib/tls_*.[ch]' lib/sha256.c lib/base64.c
 only 'seccomp\.h' lib/sandbox.c
 only 'ini\.h' conf/conf_parse.c
 only 'ares.*\.h' keeper/names.c
