@@ -6,6 +6,7 @@ keeper_librrkeeper_a_SOURCES = \
 	keeper/admin_client.c keeper/admin_client.h keeper/admin_states.def \
 	keeper/keeper.h keeper/keeper_main.c \
 	keeper/known.c keeper/known.h \
+	keeper/lookup.c keeper/lookup.h \
 	keeper/names.c keeper/names.h \
 	keeper/pages.c keeper/pages.h \
 	keeper/probe.c keeper/probe.h

@@ -3,19 +3,13 @@
 #define NAMES_H
 
 #include "heritage.h"
-#include "loop.h"
+#include "lookup.h"
 
 struct names;
 
-/* Where the resolver looks instead of /etc/resolv.conf and port 53; for tests. */
-struct names_tuning {
-	const char *resolv_conf;
-	uint16_t port;
-};
-
 /* Publishes what is known (known_init) and starts to resolve conf->names.  h stays borrowed; tuning may be NULL.
  * NULL with reterr: the resolver does not start. */
-struct names *names_new(struct loop *l, const struct heritage *h, const struct names_tuning *tuning,
+struct names *names_new(struct loop *l, const struct heritage *h, const struct lookup_tuning *tuning,
                         struct err *reterr);
 /* Stops all lookups; the entries in shared memory stay as they are.  NULL is nothing. */
 void names_free(struct names *n);

@@ -28,4 +28,7 @@ struct heritage {
 	pid_t master_pid;                   /* to notice a master that died before we asked for its death signal */
 };
 
+/* Writes the eventfds of the others: a worker asks the keeper to look, the keeper tells its workers of news. */
+void heritage_wake(const struct heritage *h);
+
 #endif

@@ -84,7 +84,7 @@ only 'http_parser\.h' lib/http_wire.c
 only 'openssl/.*' 'lib/tls_*.[ch]' lib/sha256.c lib/base64.c
 only 'seccomp\.h' lib/sandbox.c
 only 'ini\.h' conf/conf_parse.c
-only 'ares.*\.h' keeper/names.c
+only 'ares.*\.h' keeper/lookup.c
 only 'systemd/.*' 'master/*'
 only 'jansson\.h' 'master/*' 'ctl/*' 'keeper/*'
 

@@ -164,15 +164,12 @@ uint64_t upstream_random(struct upstream *u, uint64_t n)
 
 void upstream_ask_keeper(struct upstream *u)
 {
-	const struct heritage *h = u->heritage;
-	const uint64_t one = 1, now = loop_now(u->loop);
+	const uint64_t now = loop_now(u->loop);
 
 	if (u->keeper_asked_ms && now - u->keeper_asked_ms < KEEPER_ASK_MS)
 		return;
 	u->keeper_asked_ms = now;
-	for (unsigned i = 0; i < h->wakes && i < HERITAGE_WAKES; i++)
-		if (h->wake_others[i] >= 0 && write(h->wake_others[i], &one, sizeof(one)) < 0)
-			continue; /* a full eventfd wakes as well */
+	heritage_wake(u->heritage);
 }
 
 void upstream_names_changed(struct upstream *u)

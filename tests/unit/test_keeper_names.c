@@ -111,7 +111,7 @@ static int teardown(void **state)
 
 static void start(void)
 {
-	const struct names_tuning tuning = { .resolv_conf = resolv_conf, .port = server.port };
+	const struct lookup_tuning tuning = { .resolv_conf = resolv_conf, .port = server.port };
 	struct err e = { 0 };
 
 	names = names_new(&loop, &heritage, &tuning, &e);
