@@ -180,6 +180,9 @@ void conf_compare(const struct conf *a, const struct conf *b, struct conf_diff *
 /* The entry that names this host, port and path (with query); NULL: none does. */
 const struct conf_host *conf_hosts_find(const struct conf_hosts *h, const struct url_hostport *at, struct strview path);
 
+/* The CA bundle that a ca_file means: "" is the one regrelay was built for (--with-ca-bundle).  As secret_path. */
+MUST_CHECK int conf_ca_file(const char *written, char *dst, size_t cap, struct err *reterr);
+
 /* The port clients use, for texts: public_port, else that of the first listen address. */
 unsigned conf_public_port(const struct conf *c);
 

@@ -37,6 +37,8 @@ MUST_CHECK int build_defaults(enum conf_section s, void *section);
 void conf_parse(struct conf_build *b, struct strview bytes);
 /* What no line alone can tell: references, uniqueness, what is missing.  Completes b->c.  Notes mistakes. */
 void conf_check(struct conf_build *b);
+/* How proxy i is authenticated to: the keys fit together, and the files they name are good.  Notes mistakes. */
+void conf_check_auth(struct conf_build *b, unsigned i);
 /* Reads the lists of other hosts of registry i.  Notes mistakes. */
 void conf_check_hosts(struct conf_build *b, unsigned i);
 void conf_hosts_free(struct conf_hosts *h);

@@ -49,16 +49,16 @@ static void check_proxies(struct conf_build *b)
 {
 	for (unsigned i = 0; i < b->c->proxies; i++) {
 		const struct conf_proxy *p = b->c->proxy[i];
+		const bool wrong = p->address.host[0] == '\0' && p->address.port == 0; /* said already, or empty */
 		int line = line_of(b, CONF_PROXY, i, CONF_KEY_proxy_address);
 		if (!line)
 			build_mistake(b, header_of(b, CONF_PROXY, i), "[proxy %s] needs an address", p->name);
-		else if (p->address.host[0] == '\0' && p->address.port == 0)
-			continue; /* said already, or empty */
-		else if (!p->address.port)
+		else if (!wrong && !p->address.port)
 			build_mistake(b, line, "address: the port is missing (the connectivity proxy's is 20003)");
 		if (!is_print(p->location_id, 255))
 			build_mistake(b, line_of(b, CONF_PROXY, i, CONF_KEY_proxy_location_id),
 			              "location_id: up to 255 printable ASCII characters");
+		conf_check_auth(b, i);
 	}
 }
 

@@ -85,9 +85,19 @@ static int parse_flag(struct strview text, bool *ret, struct err *reterr)
 	return err_set(reterr, -EINVAL, "'" SV_FMT "' is neither yes nor no", SV_ARG(text));
 }
 
+/* Absolute, or credential:NAME (secret.h). */
+static bool path_ok(const struct conf_key *k, struct strview text)
+{
+	const struct strview prefix = SV("credential:");
+
+	if (k->section != CONF_MASTER && sv_starts(text, prefix))
+		return text.n > prefix.n && !memchr(text.p, '/', text.n);
+	return text.n == 0 || text.p[0] == '/';
+}
+
 static int parse_text(const struct conf_key *k, struct strview text, char **field, struct err *reterr)
 {
-	if (k->kind == KIND_PATH && text.n && text.p[0] != '/')
+	if (k->kind == KIND_PATH && !path_ok(k, text))
 		return err_set(reterr, -EINVAL, "'" SV_FMT "' is not an absolute path", SV_ARG(text));
 	char *copy = strndup(text.n ? text.p : "", text.n);
 	if (!copy)

@@ -1,8 +1,10 @@
 noinst_LIBRARIES += conf/librrconf.a
 conf_librrconf_a_CPPFLAGS = $(AM_CPPFLAGS) $(CONF_INC)
-conf_librrconf_a_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS)
+conf_librrconf_a_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS) $(JANSSON_CFLAGS)
 conf_librrconf_a_SOURCES = \
 	conf/conf.c conf/conf.h \
+	conf/conf_auth.c \
+	conf/conf_binding.c conf/conf_binding.h \
 	conf/conf_build.h \
 	conf/conf_check.c \
 	conf/conf_cpus.c \

@@ -24,6 +24,7 @@ lib_librrlib_a_SOURCES = \
 	lib/msg.c lib/msg.def lib/msg.h \
 	lib/num.c lib/num.h \
 	lib/pulls.c lib/pulls.h \
+	lib/secret.c lib/secret.h \
 	lib/sha256.c lib/sha256.h \
 	lib/shm.c lib/shm.h \
 	lib/stats.c lib/stats.def lib/stats.h \
@@ -32,5 +33,6 @@ lib_librrlib_a_SOURCES = \
 	lib/strview.c lib/strview.h \
 	lib/tls_context.c lib/tls_context.h lib/tls_impl.h \
 	lib/tls_transport.c lib/tls_transport.h \
+	lib/tokens.c lib/tokens.h \
 	lib/transport.c lib/transport.h \
 	lib/url.c lib/url.h

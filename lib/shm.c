@@ -15,6 +15,7 @@ struct shm *shm_open_anonymous(struct err *reterr)
 		(void)err_sys(reterr, -errno, "cannot map %zu bytes of shared memory", sizeof(struct shm));
 		return NULL;
 	}
+	(void)madvise(p, sizeof(struct shm), MADV_DONTDUMP);
 	return p;
 }
 

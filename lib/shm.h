@@ -1,6 +1,6 @@
 /* The one shared mapping, made by the master before the first fork and inherited by all.  Lives as long as the
- * daemon; nothing in it is a pointer.  Writers: each stats slot its owner, names the keeper of that generation,
- * log_level and control the master. */
+ * daemon; nothing in it is a pointer, and nothing of it is in a core dump.  Writers: each stats slot its owner, names and
+ * tokens the keeper of that generation, log_level and control the master. */
 #ifndef SHM_H
 #define SHM_H
 
@@ -9,11 +9,13 @@
 #include "err.h"
 #include "pulls.h"
 #include "stats.h"
+#include "tokens.h"
 
 #define SHM_SLOTS       256 /* 0 is the master's */
 #define SHM_GENERATIONS 16  /* generations alive at once; table index = heritage.gen_index */
 #define SHM_NAMES       128 /* names a configuration may dial */
 #define SHM_ADDRESSES   8   /* of one name */
+#define SHM_TOKENS      32  /* proxies of a configuration */
 
 enum names_state {
 	NAMES_PENDING, /* never asked so far */
@@ -51,6 +53,7 @@ struct shm {
 	struct stats_slot slot[SHM_SLOTS];
 	struct pulls_table pulls[SHM_SLOTS];
 	struct names_entry names[SHM_GENERATIONS][SHM_NAMES];
+	struct token_entry token[SHM_GENERATIONS][SHM_TOKENS]; /* by position in conf->proxy */
 };
 
 enum worker_exit { WORKER_EXIT_CLEAN, WORKER_EXIT_CRASH, WORKER_EXIT_KILLED };

@@ -52,6 +52,7 @@ struct generation *generation_new(const struct generation_plan *plan, struct err
 void generation_start(struct generation *g)
 {
 	names_reset(g->shm, g->index);
+	token_reset(g->shm->token[g->index], SHM_TOKENS);
 	g->phase = GENERATION_STARTING;
 	slot_feed(&g->keeper.slot, SLOT_SPAWN);
 	for (unsigned i = 0; i < g->workers && g->phase == GENERATION_STARTING; i++)

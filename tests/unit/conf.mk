@@ -11,3 +11,7 @@ check_PROGRAMS += tests/unit/test_url
 tests_unit_test_url_SOURCES = tests/unit/test_url.c
 tests_unit_test_url_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_url_LDADD = $(CONF_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_binding
+tests_unit_test_binding_SOURCES = tests/unit/test_binding.c
+tests_unit_test_binding_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_binding_LDADD = $(CONF_LIBS) $(CMOCKA_LIBS)

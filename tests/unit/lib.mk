@@ -52,3 +52,7 @@ tests_unit_test_tls_SOURCES = tests/unit/test_tls.c tests/unit/tls_server.c test
 tests_unit_test_tls_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_tls_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
 tests_unit_test_tls_LDADD = $(LIB_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_secret
+tests_unit_test_secret_SOURCES = tests/unit/test_secret.c
+tests_unit_test_secret_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_secret_LDADD = $(LIB_LIBS) $(CMOCKA_LIBS)

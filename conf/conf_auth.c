@@ -1,0 +1,89 @@
+/* How the connectivity proxy is authenticated to.  Master. */
+#include <limits.h>
+
+#include "conf_binding.h"
+#include "conf_build.h"
+#include "config.h"
+#include "secret.h"
+#include "tls_context.h"
+#include "tokens.h"
+
+static int line_of(const struct conf_build *b, unsigned i, enum conf_key_index key)
+{
+	return conf_origin(b->c->origins, CONF_PROXY, i)[key];
+}
+
+static void check_binding(struct conf_build *b, unsigned i, const struct conf_proxy *p)
+{
+	const int line = line_of(b, i, CONF_KEY_proxy_credentials);
+	struct conf_binding binding;
+	char path[PATH_MAX];
+	struct err why;
+
+	if (conf_binding_read(p->credentials, p->token_resource, &binding, &why) < 0) {
+		build_mistake(b, line, "credentials: %s", why.text);
+		return;
+	}
+	struct tls_context *tls = conf_ca_file(p->ca_file, path, sizeof(path), &why) < 0 ? NULL : tls_context_client(path, &why);
+	if (!tls)
+		build_mistake(b, p->ca_file[0] ? line_of(b, i, CONF_KEY_proxy_ca_file) : line, "ca_file: %s", why.text);
+	else if (binding.certificate
+	         && tls_context_certificate(tls, sv_str(binding.certificate), sv_str(binding.key), &why) < 0)
+		build_mistake(b, line, "credentials: %s: %s", p->credentials, why.text);
+	tls_context_free(tls);
+	conf_binding_free(&binding);
+}
+
+static void check_token_file(struct conf_build *b, unsigned i, const struct conf_proxy *p)
+{
+	CLEANUP(secret_free_p) char *token = NULL;
+	const int line = line_of(b, i, CONF_KEY_proxy_token_file);
+	char path[PATH_MAX];
+	struct err why;
+
+	if (secret_path(p->token_file, path, sizeof(path), &why) < 0 || secret_read(path, &token, NULL, &why) < 0)
+		build_mistake(b, line, "token_file: %s", why.text);
+	else if (!token_is_ok(sv_str(token)))
+		build_mistake(b, line, "token_file: %s: no token (one line of at most %d letters, digits and -._~+/=)", path, TOKEN_MAX);
+}
+
+/* Keys that say nothing where they stand. */
+static void check_idle(struct conf_build *b, unsigned i, enum conf_key_index key, const char *needs)
+{
+	const char *value = *(char *const *)conf_const_field(&conf_keys[key], b->c->proxy[i]);
+
+	if (value[0])
+		build_mistake(b, line_of(b, i, key), "%s: has no effect without %s", conf_keys[key].name, needs);
+}
+
+void conf_check_auth(struct conf_build *b, unsigned i)
+{
+	const struct conf_proxy *p = b->c->proxy[i];
+	const int line = line_of(b, i, CONF_KEY_proxy_auth);
+
+	if (p->auth == CONF_AUTH_NONE || p->auth == CONF_AUTH_BASIC) {
+		check_idle(b, i, CONF_KEY_proxy_credentials, "auth = bearer or service-token");
+		check_idle(b, i, CONF_KEY_proxy_token_file, "auth = bearer or service-token");
+	}
+	if (p->auth == CONF_AUTH_BASIC)
+		build_mistake(b, line, "auth: basic is not built yet");
+	if (!p->credentials[0]) {
+		check_idle(b, i, CONF_KEY_proxy_token_resource, "credentials");
+		check_idle(b, i, CONF_KEY_proxy_ca_file, "credentials");
+	}
+	if (p->auth != CONF_AUTH_BEARER && p->auth != CONF_AUTH_SERVICE_TOKEN)
+		return;
+	if (p->credentials[0] && p->token_file[0])
+		build_mistake(b, line_of(b, i, CONF_KEY_proxy_token_file), "token_file: the token comes from credentials already");
+	else if (p->credentials[0])
+		check_binding(b, i, p);
+	else if (p->token_file[0])
+		check_token_file(b, i, p);
+	else
+		build_mistake(b, line, "auth: credentials or token_file must say where the token comes from");
+}
+
+int conf_ca_file(const char *written, char *dst, size_t cap, struct err *reterr)
+{
+	return secret_path(written[0] ? written : CA_BUNDLE_DEFAULT, dst, cap, reterr);
+}
