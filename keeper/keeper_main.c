@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 
 #include "admin.h"
+#include "cp_tokens.h"
 #include "exitcode.h"
 #include "log.h"
 #include "msg.h"
@@ -25,6 +26,7 @@ struct keeper {
 	int signal_fd;
 	struct timer beat, report;
 	struct names *names;
+	struct cp_tokens *tokens;
 	struct probes *probes;
 	struct admin admin;
 	enum exitcode status;
@@ -112,13 +114,14 @@ static void on_wake(struct watch *w, uint32_t events)
 	(void)events;
 	if (read(w->fd, &times, sizeof(times)) == (ssize_t)sizeof(times))
 		names_ask(k->names);
+	cp_tokens_look(k->tokens);
 }
 
-static void on_names_changed(void *owner)
+static void on_news(void *owner)
 {
 	struct keeper *k = owner;
 
-	probes_names_changed(k->probes);
+	probes_news(k->probes);
 }
 
 /* TERM comes when the master died, or from somebody who means this process: the master itself drains by message. */
@@ -187,7 +190,11 @@ static int keeper_open(struct keeper *k, struct err *reterr)
 	k->probes = probes_new(&k->loop, k->h, reterr);
 	if (!k->probes)
 		return reterr->code;
-	names_listen(k->names, on_names_changed, k);
+	k->tokens = cp_tokens_new(&k->loop, k->h, NULL, reterr);
+	if (!k->tokens)
+		return reterr->code;
+	names_listen(k->names, on_news, k);
+	cp_tokens_listen(k->tokens, on_news, k);
 	on_beat(&k->beat);
 	on_report(&k->report);
 	return 0;
@@ -197,6 +204,7 @@ static void keeper_close(struct keeper *k)
 {
 	admin_done(&k->admin);
 	probes_stop(k->probes);
+	cp_tokens_stop(k->tokens);
 	names_free(k->names);
 	loop_del(&k->channel);
 	loop_del(&k->wake);
@@ -204,6 +212,7 @@ static void keeper_close(struct keeper *k)
 	if (loop_turn(&k->loop, 0) < 0) /* frees what waits for the end of a turn */
 		log_debug("the last turn of the loop failed");
 	probes_free(k->probes);
+	cp_tokens_free(k->tokens);
 	loop_done(&k->loop);
 	fd_close(&k->signal_fd);
 }

@@ -217,7 +217,7 @@ void probes_stop(struct probes *all)
 	all->started = false;
 }
 
-void probes_names_changed(struct probes *all)
+void probes_news(struct probes *all)
 {
-	upstream_names_changed(all->upstream);
+	upstream_news(all->upstream);
 }

@@ -18,7 +18,7 @@ void probes_free(struct probes *p);
 void probes_start(struct probes *p);
 /* It is being replaced: ends what runs.  To be called before probes_free, with a turn of the loop in between. */
 void probes_stop(struct probes *p);
-/* Addresses changed: a probe that waits for one goes on. */
-void probes_names_changed(struct probes *p);
+/* An address or a token changed: a probe that waits for one goes on. */
+void probes_news(struct probes *p);
 
 #endif

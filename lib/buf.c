@@ -57,6 +57,13 @@ void buf_return(struct buf *b, struct bufpool *p)
 	*b = (struct buf){ 0 };
 }
 
+void buf_wipe(struct buf *b, struct bufpool *p)
+{
+	if (b->mem)
+		explicit_bzero(b->mem, b->cap);
+	buf_return(b, p);
+}
+
 void buf_compact(struct buf *b)
 {
 	if (b->start == 0)

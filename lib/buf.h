@@ -34,6 +34,9 @@ MUST_CHECK int buf_borrow(struct buf *b, struct bufpool *p);
 /* Returns b's memory to p (nothing when it has none); the bytes held are lost. */
 void buf_return(struct buf *b, struct bufpool *p);
 
+/* The same for a secret: the memory is cleared first. */
+void buf_wipe(struct buf *b, struct bufpool *p);
+
 static inline bool buf_sane(const struct buf *b)
 {
 	return b->start <= b->end && b->end <= b->cap && (b->mem != NULL || b->cap == 0);

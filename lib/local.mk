@@ -35,4 +35,5 @@ lib_librrlib_a_SOURCES = \
 	lib/tls_transport.c lib/tls_transport.h \
 	lib/tokens.c lib/tokens.h \
 	lib/transport.c lib/transport.h \
+	lib/urlform.c lib/urlform.h \
 	lib/url.c lib/url.h

@@ -68,3 +68,25 @@ int names_read(const struct names_entry *e, struct names_entry *ret)
 	}
 	return -EAGAIN;
 }
+
+bool names_sockaddr(const struct names_address *a, uint16_t port, struct sockaddr_storage *ret, socklen_t *ret_len)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (a->family == 4) {
+		struct sockaddr_in *in = (struct sockaddr_in *)ret;
+		in->sin_family = AF_INET;
+		in->sin_port = htons(port);
+		memcpy(&in->sin_addr, a->bytes, sizeof(in->sin_addr));
+		*ret_len = sizeof(*in);
+		return true;
+	}
+	if (a->family == 6) {
+		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons(port);
+		memcpy(&in6->sin6_addr, a->bytes, sizeof(in6->sin6_addr));
+		*ret_len = sizeof(*in6);
+		return true;
+	}
+	return false;
+}

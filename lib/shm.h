@@ -68,6 +68,8 @@ void names_reset(struct shm *s, unsigned gen_index);
 /* The keeper's side: replaces the entry.  One writer. */
 void names_publish(struct names_entry *e, enum names_state state, const struct names_address *address,
                    unsigned count, const char *error, uint64_t now_ms);
+/* The socket address of one, with that port.  False: a family nobody knows; shared memory is another process' word. */
+MUST_CHECK bool names_sockaddr(const struct names_address *a, uint16_t port, struct sockaddr_storage *ret, socklen_t *ret_len);
 /* A reader's side: a consistent copy with count clamped and error terminated.  0; -EAGAIN: the writer died in
  * the middle or is busy (bounded retries): treat as NAMES_PENDING. */
 MUST_CHECK int names_read(const struct names_entry *e, struct names_entry *ret);

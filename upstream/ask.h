@@ -4,6 +4,7 @@
 
 #include "buf.h"
 #include "fetch.h"
+#include "proxy_token.h"
 
 /* The connectivity proxy takes no longer request line or header line (SAP documents it for the HTTP
  * proxy). */
@@ -15,7 +16,8 @@
  * into rq).  Behind no proxy only the whole counts. */
 bool ask_fits(const struct fetch_request *rq, struct strview *ret_what);
 
-/* Appends the head to b; method may differ from rq's (a HEAD asked again as GET).  The body of a POST is not part of it.  False: no room. */
-MUST_CHECK bool ask_build(struct buf *b, const struct fetch_request *rq, enum http_method method);
+/* Appends the head to b; method may differ from rq's (a HEAD asked again as GET); token is what the proxy wants, NULL =
+ * nothing.  The body of a POST is not part of it.  False: no room. */
+MUST_CHECK bool ask_build(struct buf *b, const struct fetch_request *rq, enum http_method method, const struct proxy_token *token);
 
 #endif

@@ -12,6 +12,7 @@ typedef void conn_fn(struct conn *c); /* the transport became ready */
 struct conn {
 	struct transport transport; /* fd -1 = not dialled */
 	const struct pool_key *key;
+	uint32_t identity; /* serial of the token it was used with; 0 = none */
 	struct buf in;     /* read and not consumed; memory only while an exchange runs */
 	conn_fn *fn;       /* of the owner; NULL = idle in the pool */
 	void *owner;       /* fn's: a fetch */

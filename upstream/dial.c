@@ -46,30 +46,6 @@ int dial_lookup(struct dial *d, const struct upstream *u, const struct conf_prox
 	return 0;
 }
 
-/* False: a family nobody knows; shared memory is another process' word. */
-static bool to_sockaddr(const struct names_address *a, uint16_t port, struct sockaddr_storage *ret,
-                        socklen_t *ret_len)
-{
-	memset(ret, 0, sizeof(*ret));
-	if (a->family == 4) {
-		struct sockaddr_in *in = (struct sockaddr_in *)ret;
-		in->sin_family = AF_INET;
-		in->sin_port = htons(port);
-		memcpy(&in->sin_addr, a->bytes, sizeof(in->sin_addr));
-		*ret_len = sizeof(*in);
-		return true;
-	}
-	if (a->family == 6) {
-		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
-		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons(port);
-		memcpy(&in6->sin6_addr, a->bytes, sizeof(in6->sin6_addr));
-		*ret_len = sizeof(*in6);
-		return true;
-	}
-	return false;
-}
-
 int dial_next(struct dial *d, struct conn *c)
 {
 	struct sockaddr_storage sa;
@@ -77,7 +53,7 @@ int dial_next(struct dial *d, struct conn *c)
 
 	while (d->tried < d->count) {
 		const struct names_address *a = &d->address[(d->first + d->tried++) % d->count];
-		if (!to_sockaddr(a, d->port, &sa, &len)) {
+		if (!names_sockaddr(a, d->port, &sa, &len)) {
 			d->error = -EAFNOSUPPORT;
 			continue;
 		}

@@ -194,7 +194,7 @@ void fetch_fail(struct fetch *f, const struct fetch_error *e)
 {
 	fetch_drop_conn(f, true);
 	pool_leave(f->pool, &f->waiter);
-	list_del(&f->naming);
+	list_del(&f->waiting);
 	render(f, e);
 	count_failure(f, e->id);
 	f->source.state = SOURCE_FAILED;
@@ -242,7 +242,7 @@ static void fetch_free(struct source *s)
 	}
 	fetch_drop_conn(f, true);
 	pool_leave(f->pool, &f->waiter);
-	list_del(&f->naming);
+	list_del(&f->waiting);
 	loop_timer_stop(&f->deadline);
 	loop_defer_cancel(&f->notify);
 	f->upstream->fetches--;
@@ -274,7 +274,7 @@ static struct fetch *fetch_new(struct upstream *u, const struct fetch_request *r
 	f->waiter = (struct waiter){ .key = f->key, .granted = fetch_granted, .urgent = rq->urgent,
 	                             .fresh = rq->method == HTTP_POST };
 	list_init(&f->waiter.node);
-	list_init(&f->naming);
+	list_init(&f->waiting);
 	list_init(&f->grave.node);
 	deferred_init(&f->notify);
 	f->started_ms = loop_now(u->loop);

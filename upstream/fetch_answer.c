@@ -32,17 +32,35 @@ static void broke(struct fetch *f, int error)
 		fetch_attempt_failed(f, used && !f->response.begun ? RETRY_CAUSE_STALE : RETRY_CAUSE_PASSING, &e);
 }
 
+/* The token may have changed while the fetch was in the queue or dialled.  False: it goes another way. */
+static bool may_show_token(struct fetch *f)
+{
+	if (!f->pool->token)
+		return true;
+	if (!fetch_has_token(f))
+		return false;
+	if (f->conn->answers > 0 && f->conn->identity != f->waiter.identity) {
+		fetch_drop_conn(f, false);
+		fetch_queue(f);
+		return false;
+	}
+	f->conn->identity = f->waiter.identity;
+	return true;
+}
+
 void fetch_ask(struct fetch *f)
 {
 	struct fetch_error e;
 
+	if (!may_show_token(f))
+		return;
 	if (buf_borrow(&f->out, &f->upstream->bufs) < 0) {
 		fetch_fail_memory(f);
 		return;
 	}
 	buf_clear(&f->out);
 	f->body_sent = 0;
-	if (!ask_build(&f->out, &f->rq, method(f))) {
+	if (!ask_build(&f->out, &f->rq, method(f), f->pool->token)) {
 		fetch_error_set(&e, ERROR_LINE_TOO_LONG, "the request head");
 		fetch_fail(f, &e);
 		return;
@@ -210,6 +228,10 @@ void fetch_judge(struct fetch *f)
 		return;
 	}
 	classify_detail(h, seen, e.detail);
+	if (e.id == ERROR_PROXY_TOKEN && f->pool->token) {
+		fetch_token_refused(f, &e);
+		return;
+	}
 	if (v.bound && f->facts.reused)
 		fetch_attempt_failed(f, RETRY_CAUSE_STALE, &e);
 	else

@@ -99,7 +99,7 @@ void fetch_lookup(struct fetch *f)
 	}
 	upstream_ask_keeper(f->upstream);
 	if (r == -EAGAIN) {
-		list_append(&f->upstream->naming, &f->naming);
+		list_append(&f->upstream->news, &f->waiting);
 		fetch_set(f, FETCH_NAME);
 		return;
 	}
@@ -137,8 +137,10 @@ void fetch_granted(struct waiter *w, struct conn *c)
 void fetch_queue(struct fetch *f)
 {
 	struct conn *c;
-	int r = pool_take(f->pool, &f->waiter, &c);
 
+	if (!fetch_has_token(f))
+		return;
+	int r = pool_take(f->pool, &f->waiter, &c);
 	if (r == -EAGAIN)
 		fetch_set(f, FETCH_QUEUE);
 	else if (r < 0)

@@ -33,7 +33,7 @@ struct fetch {
 	struct deferred notify;     /* calls the session, never from within a call of its own */
 	struct grave grave;
 	struct waiter waiter;
-	struct list naming;         /* in upstream.naming; self-linked = not */
+	struct list waiting;        /* in upstream.news; self-linked = not */
 	struct conn *conn;          /* NULL = none */
 	struct dial dial;
 	struct buf out;             /* of the request head, while it is written */
@@ -47,6 +47,7 @@ struct fetch {
 	struct strview first_path;
 	char *path;                 /* of the last redirect; NULL = none */
 	size_t body_sent;           /* of rq.body */
+	unsigned refused;           /* tokens that the proxy refused */
 	bool probing;               /* a HEAD asked again as GET for the text of its error */
 	uint64_t started_ms, budget_at_ms, patience_at_ms, dialled_ms, dial_until_ms, again_at_ms;
 	unsigned turn;              /* which address is first at the next dial */
@@ -82,6 +83,15 @@ void fetch_granted(struct waiter *w, struct conn *c);
 void fetch_lookup(struct fetch *f);
 void fetch_on_dial(struct fetch *f);
 void fetch_dial_expired(struct fetch *f);
+
+/* --- fetch_token.c: the token for the proxy ------------------------------------------------------------ */
+
+/* True: it is there, or none is needed.  False: the fetch waits for it (without a connection), or has failed. */
+bool fetch_has_token(struct fetch *f);
+/* The proxy says 407: waits for another one, once.  e is what it said. */
+void fetch_token_refused(struct fetch *f, struct fetch_error *e);
+/* The header budget was spent waiting for it: e, which is what the last attempt knew, becomes what is told. */
+void fetch_token_late(struct fetch *f, struct fetch_error *e);
 
 /* --- fetch_answer.c: the request and the head of its answer -------------------------------------------- */
 

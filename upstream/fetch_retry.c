@@ -46,6 +46,8 @@ void fetch_expired(struct fetch *f)
 	fetch_duration_text(f->pool->proxy->header_budget, budget, sizeof(budget));
 	if (f->state == FETCH_QUEUE)
 		fetch_error_set(&e, ERROR_OVERLOADED, "no connection became free within %s", budget);
+	else if (f->state == FETCH_TOKEN)
+		fetch_token_late(f, &e);
 	else if (f->state == FETCH_NAME)
 		fetch_error_set(&e, ERROR_PROXY_NAME, "no answer about the name within %s", budget);
 	else if (e.id == ERROR_NONE) /* otherwise the last attempt knew more than that this one is slow */

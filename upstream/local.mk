@@ -15,7 +15,9 @@ upstream_librrupstream_a_SOURCES = \
 	upstream/fetch_impl.h \
 	upstream/fetch_retry.c \
 	upstream/fetch_states.def \
+	upstream/fetch_token.c \
 	upstream/pool.c upstream/pool.h \
+	upstream/proxy_token.c upstream/proxy_token.h \
 	upstream/redirect.c upstream/redirect.h \
 	upstream/response.c upstream/response.h \
 	upstream/retry.c upstream/retry.h \

@@ -4,15 +4,16 @@
 #include <errno.h>
 
 #include "conn.h"
+#include "proxy_token.h"
 
 /* Slots are given out from the lowest; so many in a row that never beat mean that no further one was ever
  * used.  Looking at them all would also make the kernel give memory to pages nobody wrote. */
 #define UNUSED_SLOTS_END 8
 
 void pool_init(struct pool *p, struct upstream *u, const struct conf_proxy *proxy,
-               struct stats_upstream *stats)
+               struct stats_upstream *stats, struct proxy_token *token)
 {
-	*p = (struct pool){ .upstream = u, .proxy = proxy, .stats = stats };
+	*p = (struct pool){ .upstream = u, .proxy = proxy, .stats = stats, .token = token };
 	list_init(&p->idle);
 	list_init(&p->urgent);
 	list_init(&p->bulk);
@@ -24,6 +25,7 @@ void pool_done(struct pool *p)
 	pool_close_idle(p);
 	loop_defer_cancel(&p->kick);
 	loop_timer_stop(&p->recheck);
+	proxy_token_free(TAKE(p->token));
 }
 
 /* --- limits -------------------------------------------------------------------------------------------- */
@@ -105,11 +107,11 @@ static void on_idle_timeout(struct timer *t)
 }
 
 /* The one used last: it is the likeliest to be alive, and the others may time out. */
-static struct conn *idle_take(struct pool *p, const struct pool_key *key)
+static struct conn *idle_take(struct pool *p, const struct pool_key *key, uint32_t identity)
 {
 	list_for_each_safe(it, &p->idle) {
 		struct conn *c = list_entry(it, struct conn, node);
-		if (c->key != key)
+		if (c->key != key || c->identity != identity)
 			continue;
 		idle_remove(p, c);
 		stats_add(&p->stats->reused, 1);
@@ -131,7 +133,9 @@ void pool_give(struct pool *p, struct conn *c)
 {
 	bool waiters = has_waiters(p);
 
-	if (!conn_is_clean(c) || (p->upstream->draining && !waiters)) {
+	const bool stranger = p->token && c->identity != p->token->copy.serial;
+
+	if (!conn_is_clean(c) || stranger || (p->upstream->draining && !waiters)) {
 		conn_close(c, false);
 		return;
 	}
@@ -159,12 +163,21 @@ void pool_close_idle(struct pool *p)
 		;
 }
 
+void pool_close_strangers(struct pool *p, uint32_t identity)
+{
+	list_for_each_safe(it, &p->idle) {
+		struct conn *c = list_entry(it, struct conn, node);
+		if (c->identity != identity)
+			idle_close(p, c);
+	}
+}
+
 /* --- the queue ----------------------------------------------------------------------------------------- */
 
 /* 0, -EAGAIN: no room, -ENOMEM. */
 static int take_now(struct pool *p, const struct waiter *w, struct conn **ret)
 {
-	struct conn *c = w->fresh ? NULL : idle_take(p, w->key);
+	struct conn *c = w->fresh ? NULL : idle_take(p, w->key, w->identity);
 
 	if (!c) {
 		if (!may_open(p, w->insists) && !idle_evict(p))

@@ -9,11 +9,13 @@
 #include "stats.h"
 
 struct conn;
+struct proxy_token;
 struct upstream;
 struct waiter;
 
-/* Who may share a connection.  Compared by address: upstream_key gives one object for equal keys.  The
- * identity towards the proxy is that of the pool; the client's Authorization is none of it. */
+/* Who may share a connection.  Compared by address: upstream_key gives one object for equal keys.  To it comes the
+ * identity towards the proxy, the serial of the token that the connection was used with: a proxy may bind it to that one,
+ * too.  The client's Authorization is none of it. */
 struct pool_key {
 	struct pool *pool;
 	const char *authority;   /* virtual host:port */
@@ -24,6 +26,7 @@ struct pool {
 	struct upstream *upstream;
 	const struct conf_proxy *proxy;
 	struct stats_upstream *stats;
+	struct proxy_token *token; /* owned; NULL = the proxy wants none */
 	struct list idle;         /* struct conn, last used first */
 	struct list urgent, bulk; /* struct waiter, in order of arrival */
 	unsigned open;            /* connections, idle and dialling ones included: the gauge */
@@ -38,6 +41,7 @@ typedef void waiter_fn(struct waiter *w, struct conn *c);
 struct waiter {
 	struct list node; /* self-linked = not queued */
 	const struct pool_key *key;
+	uint32_t identity; /* serial of the token that will be shown; 0 = none */
 	waiter_fn *granted;
 	bool urgent;  /* ahead of those that are not */
 	bool fresh;   /* none from the pool: the last one was stale or bound to something else */
@@ -47,9 +51,10 @@ struct waiter {
 #define POOL_HARD_FACTOR 4   /* hard limit = max_connections x this */
 #define POOL_RECHECK_MS  100
 
+/* Takes token over. */
 void pool_init(struct pool *p, struct upstream *u, const struct conf_proxy *proxy,
-               struct stats_upstream *stats);
-/* Closes the idle ones; nobody may wait. */
+               struct stats_upstream *stats, struct proxy_token *token);
+/* Closes the idle ones; nobody may wait.  Frees the token. */
 void pool_done(struct pool *p);
 
 /* 0: *ret is w's, from the pool or not dialled yet.  -EAGAIN: w is queued; its granted is called later, from
@@ -69,5 +74,7 @@ void pool_opened(struct pool *p);
 void pool_closed(struct pool *p);
 /* Closes what is idle. */
 void pool_close_idle(struct pool *p);
+/* Closes what is idle and was used with another identity. */
+void pool_close_strangers(struct pool *p, uint32_t identity);
 
 #endif

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "fetch_impl.h"
 #include "http_wire.h"
+#include "proxy_token.h"
 
 #define KEEPER_ASK_MS 1000
 
@@ -84,7 +85,10 @@ static int init_pools(struct upstream *u, struct err *reterr)
 		const struct conf_proxy *proxy = conf->proxy[i];
 		if (proxy->index >= STATS_UPSTREAMS)
 			return err_set(reterr, -ERANGE, "no room for statistics of proxy %s", proxy->name);
-		pool_init(&u->pool[u->pools++], u, proxy, &u->heritage->stats->upstream[proxy->index]);
+		struct proxy_token *token = proxy_token_new(u->heritage, i, reterr);
+		if (!token && reterr->code)
+			return reterr->code;
+		pool_init(&u->pool[u->pools++], u, proxy, &u->heritage->stats->upstream[proxy->index], token);
 	}
 	return 0;
 }
@@ -100,13 +104,15 @@ struct upstream *upstream_new(struct loop *l, const struct heritage *h, struct e
 	u->loop = l;
 	u->heritage = h;
 	bufpool_init(&u->bufs, UPSTREAM_BUF_SIZE, UPSTREAM_BUFS_KEPT);
-	list_init(&u->naming);
+	list_init(&u->news);
 	list_init(&u->dead);
 	deferred_init(&u->burial);
 	if (getrandom(&u->random, sizeof(u->random), GRND_NONBLOCK) < 0)
 		u->random = clock_us(CLOCK_MONOTONIC) ^ (uint64_t)getpid() << 32;
 	wire_setup(UPSTREAM_BUF_SIZE);
 	if (init_pools(u, reterr) < 0 || init_keys(u, reterr) < 0) {
+		for (unsigned i = 0; i < u->pools; i++)
+			pool_done(&u->pool[i]);
 		free(u->key);
 		free(u);
 		return NULL;
@@ -172,21 +178,34 @@ void upstream_ask_keeper(struct upstream *u)
 	heritage_wake(u->heritage);
 }
 
-void upstream_names_changed(struct upstream *u)
+static void look_at_tokens(struct upstream *u)
+{
+	for (unsigned i = 0; i < u->pools; i++) {
+		struct proxy_token *t = u->pool[i].token;
+		if (t && proxy_token_look(t, loop_now(u->loop)) == PROXY_TOKEN_READY)
+			pool_close_strangers(&u->pool[i], t->copy.serial);
+	}
+}
+
+void upstream_news(struct upstream *u)
 {
 	/* One that looks again may end up waiting again: only those who wait now are looked at. */
 	struct list waiting;
 
+	look_at_tokens(u);
 	list_init(&waiting);
-	while (!list_empty(&u->naming)) {
-		struct list *n = u->naming.next;
+	while (!list_empty(&u->news)) {
+		struct list *n = u->news.next;
 		list_del(n);
 		list_append(&waiting, n);
 	}
 	while (!list_empty(&waiting)) {
-		struct fetch *f = list_entry(waiting.next, struct fetch, naming);
-		list_del(&f->naming);
-		fetch_lookup(f);
+		struct fetch *f = list_entry(waiting.next, struct fetch, waiting);
+		list_del(&f->waiting);
+		if (f->state == FETCH_TOKEN)
+			fetch_queue(f);
+		else
+			fetch_lookup(f);
 	}
 }
 

@@ -14,8 +14,8 @@ struct upstream *upstream_new(struct loop *l, const struct heritage *h, struct e
 /* Closes everything; all sources must be freed before.  Not from within a turn of the loop: it may still hold
  * events. */
 void upstream_free(struct upstream *u);
-/* The names table changed (the process' wake eventfd): fetches that wait for a name look again. */
-void upstream_names_changed(struct upstream *u);
+/* The keeper has published something (the process' wake eventfd): fetches that wait for a name or a token look again. */
+void upstream_news(struct upstream *u);
 /* Draining: idle connections are closed now and when they fall idle; running fetches may still dial. */
 void upstream_drain(struct upstream *u);
 

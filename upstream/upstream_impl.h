@@ -24,7 +24,7 @@ struct upstream {
 	unsigned pools;
 	struct pool_key *key; /* by position in conf->registry, then by conf_host.place */
 	unsigned keys;
-	struct list naming; /* struct fetch: wait for a name */
+	struct list news;   /* struct fetch: wait for a name or a token */
 	struct list dead;   /* struct grave */
 	struct deferred burial;
 	uint64_t keeper_asked_ms; /* 0 = never */

@@ -139,7 +139,7 @@ static void on_wake(struct watch *watch, uint32_t events)
 
 	(void)events;
 	if (read(watch->fd, &count, sizeof(count)) == (ssize_t)sizeof(count))
-		upstream_names_changed(w->service.upstream);
+		upstream_news(w->service.upstream);
 }
 
 static void on_beat(struct timer *t)

@@ -8,6 +8,7 @@ import faults
 import link
 import pipe
 import texts
+import tokens
 import wire
 from connector import Refused
 
@@ -180,8 +181,19 @@ class Connection:
                 raise Refused(407, texts.NO_TOKEN, "proxy")
             if scheme.lower() != "bearer" or not token or (settings.tokens and token not in settings.tokens):
                 raise Refused(407, "Proxy Authentication Required: the token is not valid", "proxy")
-        elif settings.mode == "service-token" and not head.get("SAP-CP-Connectivity-Service-Token"):
-            raise Refused(settings.service_token_status, "Missing header: SAP-CP-Connectivity-Service-Token", "proxy")
+            self._check_token(token, 407)
+        elif settings.mode == "service-token":
+            token = head.get("SAP-CP-Connectivity-Service-Token")
+            if not token:
+                raise Refused(settings.service_token_status, "Missing header: SAP-CP-Connectivity-Service-Token", "proxy")
+            self._check_token(token, settings.service_token_status)
+
+    def _check_token(self, token, status):
+        settings = self.settings
+        if settings.token_key:
+            why = tokens.problem(token, settings.token_key, settings.token_clients, settings.tokens_since)
+            if why:
+                raise Refused(status, f"Invalid token: {why}", "proxy")
 
     async def _tunnel(self, head):
         """The location whose open tunnel the request takes."""

@@ -6,6 +6,9 @@ import dataclasses
 class Settings:
     mode: str = "trusted"               # [S] or "untrusted" (Proxy-Authorization), "service-token" (trusted, shared)
     tokens: list = dataclasses.field(default_factory=list)  # those that are valid; empty: every bearer token is
+    token_key: str = ""                 # tokens are JWT, signed with this key and checked (tokens.py); empty: not
+    token_clients: list = dataclasses.field(default_factory=list)  # client_id that may be in them; empty: any
+    tokens_since: float = 0             # when the key came: tokens that were issued before are refused
     subaccount: str = "5f1d0c6e-0000-4000-8000-7a1e5c0de000"  # shows in texts
     other_host: str = "refuse"          # [S] 403 for another virtual host on a bound connection; "serve": its backend
     line_limit: int = 8192              # [S] bytes of a request line or header

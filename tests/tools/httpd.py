@@ -339,6 +339,9 @@ def main(application):
     if config["tls"]:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(*config["tls"])
+        if config.get("client_ca"):
+            tls.verify_mode = ssl.CERT_REQUIRED
+            tls.load_verify_locations(config["client_ca"])
     server = Server(config["port"], application(config, settings), audit=Audit(config["audit"]), settings=settings,
                     tls=tls)
     control = Server(config["control"], Control(settings))

@@ -319,11 +319,11 @@ static void a_name_not_resolved_yet_is_waited_for(void **state)
 	struct taking *p = pull_new(f, 0, HTTP_GET, PATH, true), *q = pull_new(f, 0, HTTP_GET, PATH, true);
 	settle(f);
 	assert_non_null(strstr(p->source->waits_for, "name"));
-	upstream_names_changed(f->upstream); /* of another name: it goes on waiting */
+	upstream_news(f->upstream); /* of another name: it goes on waiting */
 	assert_int_equal(p->calls, 0);
 	pull_free(q);
 	names_publish(&f->shm->names[0][4], NAMES_GOOD, &at, 1, "", 1);
-	upstream_names_changed(f->upstream);
+	upstream_news(f->upstream);
 	TURN_UNTIL(f, pull_over(p));
 	assert_body(p, "hello");
 	pull_free(p);

@@ -50,7 +50,7 @@ void upstream_free(struct upstream *u)
 	told->frees++;
 }
 
-void upstream_names_changed(struct upstream *u)
+void upstream_news(struct upstream *u)
 {
 	(void)u;
 	told->names++;
