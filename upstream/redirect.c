@@ -1,9 +1,20 @@
 /* Where a redirect leads to.  Worker. */
 #include "redirect.h"
 
+#include <string.h>
+
 bool redirect_is(unsigned status)
 {
 	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+/* The Cloud Connector leads a Location back to the virtual host when it exposes the one that is named there. */
+static const struct conf_host *find_virtual(const struct conf_hosts *h, const char *authority)
+{
+	for (unsigned i = 0; i < h->count; i++)
+		if (strcmp(h->item[i].authority, authority) == 0)
+			return &h->item[i];
+	return NULL;
 }
 
 static enum redirect_verdict resolve_url(const struct conf_registry *r, struct strview location, struct redirect *ret)
@@ -22,6 +33,8 @@ static enum redirect_verdict resolve_url(const struct conf_registry *r, struct s
 	if (conf_hosts_find(&r->pass_at, &url.at, ret->path))
 		return REDIRECT_PASS;
 	ret->at = conf_hosts_find(&r->redirect_at, &url.at, ret->path);
+	if (!ret->at)
+		ret->at = find_virtual(&r->redirect_at, ret->host);
 	return ret->at ? REDIRECT_FOLLOW : REDIRECT_UNLISTED;
 }
 

@@ -71,8 +71,13 @@ def test_credentials_do_not_come_back(relay, origin):
     assert [r.header("Authorization") for r in origin.requests] == [BASIC, None, None]
 
 
-def test_a_virtual_host_of_another_name(relay, origin):
-    origin.answer(BLOB, to("http://second.corp:443/x"))
+@pytest.mark.parametrize("location", [
+    "http://second.corp:443/x",
+    "https://vh2.kyma:7000/x",  # the Cloud Connector has led it back to the virtual host
+    "http://VH2.kyma:7000/x",
+])
+def test_a_virtual_host_of_another_name(relay, origin, location):
+    origin.answer(BLOB, to(location))
     serves(origin, "/x")
     assert rawhttp.get(relay.port, BLOB).body == b"layer"
     assert origin.requests[-1].header("Host") == "vh2.kyma:7000"
