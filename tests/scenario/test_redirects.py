@@ -39,6 +39,7 @@ def test_to_a_listed_host(relay, origin, status):
     assert second.header("Range") == "bytes=1-" and second.header("Accept") == "*/*"
     assert second.header("X-Forwarded-Host") is None
     assert first.connection != second.connection, "another virtual host, another connection"
+    relay.wait_log('"termination"')  # written after the answer
     line = next(line for line in relay.lines() if line.get("termination"))
     assert line["upstream.redirects"] == 1
     assert not [line for line in relay.lines() if "canary-signature" in str(line)], "a signature is a secret"
