@@ -39,6 +39,7 @@ struct request *request_new(const struct http_head *h, uint64_t now_ms)
 	rq->has_facts = false;
 	rq->expects = h && h->expect_continue;
 	rq->form = (struct form){ .mem = NULL };
+	rq->deaf_ping = false;
 	rq->content_type = h ? http_head_value(h, SV("Content-Type")) : SV_NONE;
 	rq->path_bytes = 0;
 	take_id(rq, h);

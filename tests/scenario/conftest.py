@@ -30,12 +30,15 @@ def origin(stack):
 
 @pytest.fixture
 def start_relay(tmp_path, stack):
-    """start_relay(proxy=..., ...) -> a serving Relay (see tools/relay.py)."""
+    """start_relay(proxy=..., ...) -> a serving Relay (see tools/relay.py).
+
+    Its fresh memory is never zero by chance: glibc fills it with bytes that are true, long and no address."""
     if not REGRELAYD.exists():
         pytest.fail(f"{REGRELAYD} is not built")
     count = iter(range(100))
 
     def start(**kwargs):
+        kwargs["env"] = {"MALLOC_PERTURB_": "85", **(kwargs.get("env") or {})}
         return stack.enter_context(Relay(tmp_path / f"relay{next(count)}", **kwargs))
     return start
 
