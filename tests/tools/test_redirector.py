@@ -6,33 +6,21 @@ import urllib.parse
 
 import pytest
 
-from . import certs, rawhttp, skopeo
+from . import rawhttp, skopeo
 from .images import make_image
+from .landscape import STORAGE, Landscape
 from .redirector import Redirector
 from .registry import Registry
-from .standin import Standin, mapping
 from .storage import Storage
-from .tokenserver import TokenServer
 
-STORAGE = "https://minio.corp:9000"
 INITIAL = {"status": 307, "form": "absolute", "location": "", "hops": 1, "via": "", "expired": 0, "padding": 0}
 
 
-class Landscape:
-    """All servers of one on-premise network, TLS everywhere: auth, registry, storage, front; and an image in it."""
+class Land(Landscape):
+    """A landscape that is asked by hand."""
 
     def __init__(self, directory, stack):
-        ca = certs.Authority(directory / "ca")
-        self.auth = stack.enter_context(TokenServer(directory / "token", authority=ca))
-        self.registry = stack.enter_context(Registry(directory / "registry", authority=ca, token=self.auth))
-        self.storage = stack.enter_context(Storage(directory / "storage", registry=self.registry, authority=ca))
-        self.front = stack.enter_context(Redirector(directory / "front", registry=self.registry, storage=self.storage,
-                                                    authority=ca))
-        self.standin = stack.enter_context(Standin(directory / "standin", registry=self.front, mappings=[
-            mapping("auth.kyma:8443", self.auth, internal="auth.corp:8443"),
-            mapping("minio.kyma:9000", self.storage, internal="minio.corp:9000")]))
-        self.image = make_image(directory / "image", layers=[300_000, 1000], seed=1)
-        self.registry.push(self.image, "team/app:t1")
+        super().__init__(directory, stack)
         self.path = f"/v2/team/app/blobs/{self.image.layers[0]}"
         self.bearer = [("Authorization", f"Bearer {self.auth.token('team/app', 'pull')}")]
 
@@ -50,12 +38,12 @@ class Landscape:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     with contextlib.ExitStack() as stack:
-        yield Landscape(tmp_path_factory.mktemp("landscape"), stack)
+        yield Land(tmp_path_factory.mktemp("landscape"), stack)
 
 
 @pytest.fixture
 def land(running):
-    running.front.set(to=STORAGE, **INITIAL)
+    running.front.set(to=f"https://{STORAGE}", **INITIAL)
     return running
 
 
