@@ -57,14 +57,17 @@ class Containerd:
         """Runs ctr; never raises for a failure: see returncode and stderr."""
         return run(self.command(*args), timeout=timeout)
 
-    def pull_command(self, reference, *, credentials=None, hosts_dir=None):
+    def pull_command(self, reference, *, credentials=None, hosts_dir=None, downloads=None):
         options = (["--user", credentials] if credentials else []) + \
-                  (["--hosts-dir", str(hosts_dir)] if hosts_dir else ["--plain-http"])
+                  (["--hosts-dir", str(hosts_dir)] if hosts_dir else ["--plain-http"]) + \
+                  (["--max-concurrent-downloads", str(downloads)] if downloads else [])
         return self.command("images", "pull", *options, "--snapshotter", "native", reference)
 
-    def pull(self, reference, *, credentials=None, hosts_dir=None, timeout=120):
-        """Pulls and unpacks an image.  hosts_dir: a directory with hosts.toml files, instead of plain HTTP."""
-        return run(self.pull_command(reference, credentials=credentials, hosts_dir=hosts_dir), timeout=timeout)
+    def pull(self, reference, *, credentials=None, hosts_dir=None, downloads=None, timeout=120):
+        """Pulls and unpacks an image.  hosts_dir: a directory with hosts.toml files, instead of plain HTTP.
+        downloads: how many blobs at once (default: all)."""
+        return run(self.pull_command(reference, credentials=credentials, hosts_dir=hosts_dir, downloads=downloads),
+                   timeout=timeout)
 
     def fetch(self, reference, *, credentials=None, timeout=120):
         """Downloads an image's content without unpacking it."""

@@ -6,6 +6,8 @@
 
 The token server is auth.corp:8443, the storage minio.corp:9000; the Cloud Connector exposes both under other names.
 """
+import base64
+
 from . import certs
 from .images import make_image
 from .redirector import Redirector
@@ -21,11 +23,11 @@ STORAGE, STORAGE_VHOST = "minio.corp:9000", "minio.kyma:9000"
 class Landscape:
     """Attributes: auth (TokenServer), registry, storage, front (Redirector), standin, image."""
 
-    def __init__(self, directory, stack, *, realm=None, auth_tls=True, to=None, layers=(300_000, 1000),
+    def __init__(self, directory, stack, *, realm=None, auth_tls=True, redirects=True, to=None, layers=(300_000, 1000),
                  repository="team/app", tag="t1", standin=None):
         """realm: what the registry announces (default: where the token server really is).  auth_tls=False: the token
-        server speaks plain HTTP.  to: where the front redirects to, as Redirector has it.  layers: sizes of the
-        image's.  standin: further arguments of Standin."""
+        server speaks plain HTTP.  redirects=False: no front, the registry itself is exposed; to: where the front
+        redirects to, as Redirector has it.  layers: sizes of the image's.  standin: further arguments of Standin."""
         start = stack.enter_context
         ca = certs.Authority(directory / "ca")
         self.auth = start(TokenServer(directory / "token", authority=ca if auth_tls else None))
@@ -33,11 +35,13 @@ class Landscape:
         self.storage = start(Storage(directory / "storage", registry=self.registry, authority=ca))
         self.front = start(Redirector(directory / "front", registry=self.registry, storage=self.storage, to=to,
                                       authority=ca))
-        self.standin = start(Standin(directory / "standin", registry=self.front, mappings=[
-            mapping(AUTH_VHOST, self.auth, internal=AUTH), mapping(STORAGE_VHOST, self.storage, internal=STORAGE)],
+        self.standin = start(Standin(
+            directory / "standin", registry=self.front if redirects else self.registry, mappings=[
+                mapping(AUTH_VHOST, self.auth, internal=AUTH), mapping(STORAGE_VHOST, self.storage, internal=STORAGE)],
             **(standin or {})))
         self.image = make_image(directory / "image", layers=list(layers), seed=1)
         self.registry.push(self.image, f"{repository}:{tag}")
+        self.begin()
 
     @staticmethod
     def section(**more):
@@ -45,16 +49,39 @@ class Landscape:
         return {"host": VHOST, "token_hosts": f"{AUTH}={AUTH_VHOST}", "redirect_hosts": f"{STORAGE}={STORAGE_VHOST}",
                 **more}
 
-    # --- what must hold -------------------------------------------------------------------------------------------
+    # --- what came ------------------------------------------------------------------------------------------------
 
-    def seen(self, since=0):
-        """{virtual host: the requests that came for it} of those after the first so many."""
-        found = {}
-        for request in self.standin.requests()[since:]:
-            found.setdefault(request.header("Host"), []).append(request)
-        return found
+    def begin(self):
+        """What came so far does not count any more."""
+        self._before = {one: len(one.requests()) for one in (self.auth, self.storage, self.front, self.standin)}
 
-    def authorizations(self, host, since=0):
-        """Kinds of credentials that came for a virtual host: a set of "Basic", "Bearer", None."""
-        values = [request.header("Authorization") for request in self.seen(since).get(host, [])]
+    def heard(self, server):
+        """Requests that came to auth, storage, front or standin since begin()."""
+        return server.requests()[self._before[server]:]
+
+    def authorizations(self, host):
+        """Schemes of the credentials that came for a virtual host: a set of "Basic", "Bearer" and None."""
+        values = [request.header("Authorization") for request in self._seen(host)]
         return {value and value.partition(" ")[0] for value in values}
+
+    def tokens(self):
+        """Tokens that came to the registry."""
+        values = [request.header("Authorization") or "" for request in self._seen(VHOST)]
+        return {value.partition(" ")[2] for value in values if value.startswith("Bearer ")}
+
+    def strays(self):
+        """Credentials that came where they do not belong, as words; none when all is well."""
+        password = {self.auth.password,
+                    base64.b64encode(f"{self.auth.user}:{self.auth.password}".encode()).decode()}
+        texts = {"the registry": [request.raw for request in self._seen(VHOST)],
+                 "the token server": [request.raw + request.body for request in self.heard(self.auth)],
+                 "the storage": [request.raw for request in self.heard(self.storage)]}
+        found = [f"the password at {where}" for where in ("the registry", "the storage")
+                 if any(word in text for word in password for text in texts[where])]
+        found += [f"a token at {where}" for where in ("the token server", "the storage")
+                  if any(token in text for token in self.tokens() for text in texts[where])]
+        return found + [f"{name} at the storage" for name in ("Authorization", "Cookie")
+                        if any(request.header(name) for request in self.heard(self.storage))]
+
+    def _seen(self, host):
+        return [request for request in self.heard(self.standin) if request.header("Host") == host]

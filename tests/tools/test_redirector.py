@@ -84,6 +84,18 @@ def test_redirect_through_the_standin(land):
     assert land.storage.requests()[-1].header("Host") == "minio.corp:9000"
 
 
+def test_credentials_that_stray(land):
+    land.begin()
+    land.follow(land.get())
+    assert not land.strays() and land.authorizations("myregistry.kyma:25002") == {"Bearer"}
+    land.get("/bucket/x", host="minio.kyma:9000")
+    assert land.strays() == ["a token at the storage", "Authorization at the storage"]
+    land.begin()
+    basic = base64.b64encode(land.front.credentials.encode()).decode()
+    land.get(headers=[("Authorization", f"Basic {basic}")])
+    assert land.strays() == ["the password at the registry"]
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_status(land, status):
     land.front.set(status=status)
