@@ -11,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from tools import certs, containerd, errortable, skopeo  # noqa: E402
 from tools.images import make_image  # noqa: E402
+from tools.landscape import AUTH, STORAGE, Landscape  # noqa: E402
 from tools.nginx import Nginx  # noqa: E402
 from tools.process import Process  # noqa: E402
 from tools.registry import Registry  # noqa: E402
@@ -19,6 +20,7 @@ from tools.standin import VHOST, Standin  # noqa: E402
 
 RTT_MS, MBIT = 40, 50
 LAYERS = [7_000_000, 5_000_000, 4_000_000, 3_000_000, 1_000_000, 200_000]
+FAR_LAYERS = [2_500_000, 1_500_000, 500_000]
 REPOSITORY = "team/app"
 
 
@@ -149,3 +151,21 @@ class Stage:
         """What the README says that a client shows for an error."""
         text = next(row["text"] for row in errortable.rows() if row["id"] == error)
         return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], ""), text)
+
+
+class FarStage(Stage):
+    """The same clients before another registry: its tokens and its blobs come from other hosts.  Attribute land: them."""
+
+    def __init__(self, stage):
+        super().__init__(stage.dir / "far", stage.talk)
+        self.containerd = stage.containerd
+
+    def _start(self):
+        start = self._stack.enter_context
+        self.land = Landscape(self.dir, self._stack, realm=f"https://{AUTH}/token", to=f"https://{STORAGE}",
+                              layers=FAR_LAYERS, repository=REPOSITORY, standin={"rtt_ms": RTT_MS, "mbit": MBIT})
+        self.registry, self.standin, self.image = self.land.front, self.land.standin, self.land.image
+        self.nginx = start(Nginx(self.dir / "nginx", proxy=self.standin.address, host=VHOST))
+        self.relay = start(Relay(self.dir / "regrelay", proxy=self.standin.address,
+                                 registries={"default": self.land.section()}))
+        self.relay.secrets.append(self.registry.password)
