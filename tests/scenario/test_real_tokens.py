@@ -6,7 +6,7 @@ import re
 
 import pytest
 from tools import containerd, rawhttp, skopeo
-from tools.landscape import AUTH, AUTH_VHOST, STORAGE, STORAGE_VHOST, Landscape
+from tools.landscape import AUTH, AUTH_VHOST, REGISTRY, STORAGE, STORAGE_VHOST, Landscape
 from tools.process import wait_until
 from tools.standin import VHOST
 
@@ -38,6 +38,12 @@ def plain_land(start_landscape):
 def full_land(start_landscape):
     """TLS everywhere; blobs are redirected to the storage."""
     return start_landscape(realm=f"https://{AUTH}/token")
+
+
+@pytest.fixture(scope="module")
+def own_land(start_landscape):
+    """As Harbor does it: the realm is a path of the registry itself, by the name that it has on premise."""
+    return start_landscape(realm=f"https://{REGISTRY}/token")
 
 
 @contextlib.contextmanager
@@ -163,6 +169,15 @@ def test_a_post_that_is_forbidden_stays_so(full, relay_of, ctrd):
     full.auth.set(post=403)
     done = pull(Ctr(ctrd), relay_of(full), full)
     assert done.returncode != 0 and "failed to fetch oauth token: unexpected status: 403 Forbidden" in done.stderr
+
+
+@pytest.mark.parametrize("post", ["ok", 405])
+def test_a_realm_on_the_registry_itself(own_land, relay_of, client, post):
+    with played(own_land) as own:
+        own.auth.set(post=post)
+        assert_pulled(client, relay_of(own, token_hosts=f"{REGISTRY}/token={VHOST}"), own)
+        assert own.heard(own.auth) and own.authorizations(AUTH_VHOST) == set()
+        assert {request.header("Host") for request in own.heard(own.auth)} == {REGISTRY}
 
 
 def test_nobody_in_particular(full, relay_of, client):

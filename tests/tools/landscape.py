@@ -4,7 +4,8 @@
         land = Landscape(dir, stack, realm="https://auth.corp:8443/token")
         Relay(dir / "relay", proxy=land.standin.address, registries={"default": land.section()})
 
-The token server is auth.corp:8443, the storage minio.corp:9000; the Cloud Connector exposes both under other names.
+On premise they are called registry.corp:5000, auth.corp:8443 and minio.corp:9000; the Cloud Connector exposes each under
+another name.  The front serves the token server too.
 """
 import base64
 
@@ -16,6 +17,7 @@ from .standin import VHOST, Standin, mapping
 from .storage import Storage
 from .tokenserver import TokenServer
 
+REGISTRY = "registry.corp:5000"
 AUTH, AUTH_VHOST = "auth.corp:8443", "auth.kyma:8443"
 STORAGE, STORAGE_VHOST = "minio.corp:9000", "minio.kyma:9000"
 
@@ -29,16 +31,16 @@ class Landscape:
         server speaks plain HTTP.  redirects=False: no front, the registry itself is exposed; to: where the front
         redirects to, as Redirector has it.  layers: sizes of the image's.  standin: further arguments of Standin."""
         start = stack.enter_context
-        ca = certs.Authority(directory / "ca")
+        ca, name = certs.Authority(directory / "ca"), REGISTRY.partition(":")[0]
         self.auth = start(TokenServer(directory / "token", authority=ca if auth_tls else None))
-        self.registry = start(Registry(directory / "registry", authority=ca, token=self.auth, realm=realm))
+        self.registry = start(Registry(directory / "registry", authority=ca, name=name, token=self.auth, realm=realm))
         self.storage = start(Storage(directory / "storage", registry=self.registry, authority=ca))
-        self.front = start(Redirector(directory / "front", registry=self.registry, storage=self.storage, to=to,
-                                      authority=ca))
-        self.standin = start(Standin(
-            directory / "standin", registry=self.front if redirects else self.registry, mappings=[
-                mapping(AUTH_VHOST, self.auth, internal=AUTH), mapping(STORAGE_VHOST, self.storage, internal=STORAGE)],
-            **(standin or {})))
+        self.front = start(Redirector(directory / "front", registry=self.registry, storage=self.storage,
+                                      token=self.auth, to=to, authority=ca, name=name))
+        self.standin = start(Standin(directory / "standin", mappings=[
+            mapping(VHOST, self.front if redirects else self.registry, internal=REGISTRY),
+            mapping(AUTH_VHOST, self.auth, internal=AUTH),
+            mapping(STORAGE_VHOST, self.storage, internal=STORAGE)], **(standin or {})))
         self.image = make_image(directory / "image", layers=list(layers), seed=1)
         self.registry.push(self.image, f"{repository}:{tag}")
         self.begin()
@@ -84,4 +86,6 @@ class Landscape:
                         if any(request.header(name) for request in self.heard(self.storage))]
 
     def _seen(self, host):
-        return [request for request in self.heard(self.standin) if request.header("Host") == host]
+        """What came for a virtual host; of the registry's, without what its front has passed to the token server."""
+        return [request for request in self.heard(self.standin) if request.header("Host") == host
+                and (host != VHOST or request.target.partition("?")[0] != self.auth.path)]

@@ -6,7 +6,7 @@
 
 GET and HEAD of a blob that the registry would serve (it is asked first, with the client's credentials) get a redirect
 to a freshly signed URL; everything else passes, byte by byte, on one registry connection a client connection.  Under
-its own name it also serves /hop/N/<digest> (the middle of a chain) and the storage's /bucket/.
+its own name it also serves /hop/N/<digest> (the middle of a chain), the storage's /bucket/, and a token server's path.
 """
 import re
 import socket
@@ -36,14 +36,15 @@ class Redirector(Service):
       expires   seconds that a URL holds
       padding   bytes that make URLs longer"""
 
-    def __init__(self, directory, *, registry, storage, to=None, authority=None, name=VIRTUAL_NAME, status=307,
-                 form="absolute", hops=1, via="", port=None, survive=False):
+    def __init__(self, directory, *, registry, storage, token=None, to=None, authority=None, name=VIRTUAL_NAME,
+                 status=307, form="absolute", hops=1, via="", port=None, survive=False):
+        """token: a TokenServer whose path it serves as well."""
         self.registry, self.storage = registry, storage
         self.user, self.password, self.credentials = registry.user, registry.password, registry.credentials
         behind = {one: {"port": server.port, "ca": str(server.certificate or "")}
-                  for one, server in (("registry", registry), ("storage", storage))}
+                  for one, server in (("registry", registry), ("storage", storage), ("token", token)) if server}
         super().__init__(directory, "tools.redirector", name=name, authority=authority, port=port, survive=survive,
-                         config={"behind": behind, "keys": vars(storage.keys),
+                         config={"behind": behind, "keys": vars(storage.keys), "token": token.path if token else None,
                                  "scheme": "https" if authority else "http"},
                          settings={"to": to or storage.url, "status": status, "form": form, "location": "",
                                    "hops": hops, "via": via, "expired": 0, "expires": 300, "padding": 0})
@@ -59,6 +60,7 @@ class _Front:
 
     def __init__(self, config, settings):
         self._behind, self._scheme, self._settings = config["behind"], config["scheme"], settings
+        self._token_path = config["token"]
         self._keys = presign.Keys(**config["keys"])
         self._tls = {name: ssl.create_default_context(cafile=one["ca"]) if one["ca"] else None
                      for name, one in self._behind.items()}
@@ -72,10 +74,15 @@ class _Front:
             elif reads and blob and self._has(request):
                 self._redirect(request, reply, blob[1], 1)
             else:
-                self._pass(request, reply, "storage" if request.path.startswith(storage.BUCKET) else "registry")
+                self._pass(request, reply, self._where(request.path))
         except _Unreachable:
             reply.keep = False
             reply.error(502, "UNKNOWN", "no way to what is behind")
+
+    def _where(self, path):
+        if path == self._token_path:
+            return "token"
+        return "storage" if path.startswith(storage.BUCKET) else "registry"
 
     # --- redirects ------------------------------------------------------------------------------------------------
 
