@@ -154,7 +154,7 @@ class Stage:
 
 
 class FarStage(Stage):
-    """The same clients before another registry: its tokens and its blobs come from other hosts.  Attribute land: them."""
+    """The same clients before another registry: its tokens and its blobs come from other hosts.  Attribute land."""
 
     def __init__(self, stage):
         super().__init__(stage.dir / "far", stage.talk)

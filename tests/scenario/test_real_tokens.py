@@ -227,7 +227,7 @@ def test_a_token_longer_than_the_proxy_takes(full, relay_of, client):
 
 
 def test_a_token_that_expires_during_the_pull(full, relay_of, ctrd):
-    """containerd 1.6 asks for no other one and ends the pull, through a relay or not: the registry's word reaches it."""
+    """containerd 1.6 asks for no other one and ends the pull, with the word of the registry."""
     full.auth.set(expires_in=3 - LEEWAY, fields=["token", "access_token"])
     full.storage.set(hold=True)
     client, relay = Ctr(ctrd, downloads=2), relay_of(full)

@@ -4,8 +4,8 @@
         land = Landscape(dir, stack, realm="https://auth.corp:8443/token")
         Relay(dir / "relay", proxy=land.standin.address, registries={"default": land.section()})
 
-On premise they are called registry.corp:5000, auth.corp:8443 and minio.corp:9000; the Cloud Connector exposes each under
-another name.  The front serves the token server too.
+On premise they are called registry.corp:5000, auth.corp:8443 and minio.corp:9000; the Cloud Connector exposes each
+under another name.  The front serves the token server too.
 """
 import base64
 

@@ -7,8 +7,8 @@ TITLE = "A registry with a token server and a storage on other hosts"
 
 def play(stage):
     with FarStage(stage) as far:
-        far.talk.say(f"Another registry: it sends clients to https://{AUTH} for tokens and to https://{STORAGE} for blobs."
-                     "  The Cloud Connector exposes both, but no node can reach them.", 3)
+        far.talk.say(f"Another registry: it sends clients to https://{AUTH} for tokens and to https://{STORAGE} for"
+                     " blobs.  The Cloud Connector exposes both, but no node can reach them.", 3)
         for client in far.clients:
             _through_nginx(far, client)
             _through_regrelay(far, client)
