@@ -11,7 +11,7 @@ static const struct text_row {
 } rows[] = {
 	{ 400, 400,
 	  "was set with a different value compared to the value which was already used for this connection",
-	  { .id = ERROR_CONNECTION_BOUND, .retry = true, .bound = true } },
+	  { .id = ERROR_PATH_SHARES, .retry = true, .bound = true } },
 	{ 403, 403, "Access denied to system ", { .id = ERROR_MAPPING_MISSING, .bound = true } },
 	{ 403, 403, "Access denied to resource ", { .id = ERROR_PATH_DENIED, .bound = true } },
 	{ 405, 405, "HTTPS proxying is not supported", { .id = ERROR_PROXY_REFUSED } },

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "ask.h"
+#include "path_shares.h"
 
 enum deadline {
 	DEADLINE_NONE,
@@ -171,6 +172,7 @@ void fetch_deliver(struct fetch *f)
 	f->source.state = SOURCE_HEAD;
 	f->facts.first_byte_ms = loop_now(f->upstream->loop) - f->started_ms;
 	stats_set(&f->pool->stats->last_success_ms, loop_now(f->upstream->loop));
+	path_seen_good(f->upstream, f->key);
 	fetch_set(f, FETCH_READY);
 	fetch_tell(f);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ask.h"
+#include "path_shares.h"
 
 /* --- the request --------------------------------------------------------------------------------------- */
 
@@ -231,6 +232,10 @@ void fetch_judge(struct fetch *f)
 	if (e.id == ERROR_PROXY_TOKEN && f->pool->token) {
 		fetch_token_refused(f, &e);
 		return;
+	}
+	if (!f->facts.reused && path_seen_denied(f->upstream, f->key, &v)) {
+		e.id = ERROR_PATH_SHARES;
+		v.retry = true; /* the next one may be bound to the right thing */
 	}
 	if (v.bound && f->facts.reused)
 		fetch_attempt_failed(f, RETRY_CAUSE_STALE, &e);

@@ -16,6 +16,7 @@ upstream_librrupstream_a_SOURCES = \
 	upstream/fetch_retry.c \
 	upstream/fetch_states.def \
 	upstream/fetch_token.c \
+	upstream/path_shares.c upstream/path_shares.h \
 	upstream/pool.c upstream/pool.h \
 	upstream/proxy_token.c upstream/proxy_token.h \
 	upstream/redirect.c upstream/redirect.h \

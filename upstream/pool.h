@@ -20,6 +20,8 @@ struct pool_key {
 	struct pool *pool;
 	const char *authority;   /* virtual host:port */
 	const char *location_id; /* "" = none */
+	/* What came of exchanges with it, CLOCK_MONOTONIC, 0 = never: see path_shares. */
+	uint64_t good_ms, denied_ms;
 };
 
 struct pool {
@@ -27,6 +29,7 @@ struct pool {
 	const struct conf_proxy *proxy;
 	struct stats_upstream *stats;
 	struct proxy_token *token; /* owned; NULL = the proxy wants none */
+	uint64_t shared_ms;       /* when a fresh connection was last seen to be bound to something else; 0 = never */
 	struct list idle;         /* struct conn, last used first */
 	struct list urgent, bulk; /* struct waiter, in order of arrival */
 	unsigned open;            /* connections, idle and dialling ones included: the gauge */

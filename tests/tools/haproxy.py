@@ -25,6 +25,21 @@ backend registry
 	server registry {backend}{tls}
 """
 
+_SHARING = """global
+	log stdout format raw local0
+defaults
+	mode http
+	log global
+	option httplog
+	timeout connect 5s
+	timeout client 60s
+	timeout server 60s
+listen sidecar
+	bind 127.0.0.1:{port}
+	http-reuse always
+	server proxy {server}
+"""
+
 
 def available():
     return find("haproxy") is not None
@@ -56,3 +71,25 @@ class Haproxy:
 
     def __exit__(self, *exc):
         self.stop()
+
+
+class Sharing:
+    """A haproxy in front of server ("host:port") that uses each connection for whoever comes next, as a sidecar's pool
+    does.  Attribute: address."""
+
+    def __init__(self, directory, *, server):
+        self.dir = pathlib.Path(directory)
+        self.dir.mkdir(parents=True, exist_ok=True)
+        port = ports.free_port()
+        self.address = f"127.0.0.1:{port}"
+        config = self.dir / "haproxy.cfg"
+        config.write_text(_SHARING.format(port=port, server=server))
+        self.process = Process(["haproxy", "-db", "-f", config], log=self.dir / "haproxy.log", name="haproxy")
+        with starting(self.process):
+            self.process.wait_port(port)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.process.stop()

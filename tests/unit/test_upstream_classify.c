@@ -28,7 +28,7 @@ static const struct {
 	{ 400, "text/plain",
 	  "One of the headers [SAP-Connectivity-ConsumerAccount, SAP-Connectivity-SCC-Location_ID] was set with a different"
 	  " value compared to the value which was already used for this connection. Original tunnel ID: account:///a/b",
-	  ERROR_CONNECTION_BOUND, true, true },
+	  ERROR_PATH_SHARES, true, true },
 	{ 403, "text/plain",
 	  "Access denied to system reg.corp:5000. In case this was a valid request, ensure to expose the system correctly"
 	  " in your cloud connector.",

@@ -1,0 +1,130 @@
+"""Several registries behind one connectivity proxy: nothing of one reaches the other, and who mixes them up is named."""
+import concurrent.futures
+import json
+
+import pytest
+from tools import haproxy, rawhttp
+from tools.origin import Origin, ok
+from tools.process import wait_until
+from tools.standin import Standin, mapping
+
+# registry of the relay: (virtual host, location id); two differ in the host alone, two in the location id alone.
+PLACES = {"one": ("one.kyma:25002", ""), "two": ("two.kyma:25002", ""), "far": ("one.kyma:25002", "FAR"),
+          "default": ("default.kyma:25002", "")}
+KEYS = {"one": {"prefix": "one"}, "two": {"ns": "two.corp"}, "far": {"match_host": "far.corp"}, "default": {"default": "yes"}}
+CLIENTS, ROUNDS = 16, 25
+
+
+class Backend(Origin):
+    """A registry that says who it is, whom it was asked by, and how."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name, self.certificate, self.url = name, None, f"http://{self.address}"
+        self.route("/.*", lambda r, send: send(ok(self.says(r))))
+
+    def says(self, request):
+        return json.dumps({"registry": self.name, "authorization": request.header("Authorization"),
+                           "target": request.target, "filler": self.name * 3000}).encode()
+
+
+@pytest.fixture
+def backends(stack):
+    return {name: stack.enter_context(Backend(name)) for name in PLACES}
+
+
+def start_standin(tmp_path, stack, backends, **settings):
+    return stack.enter_context(Standin(
+        tmp_path / "standin", locations=[{"id": "FAR", "rtt_ms": 0, "mbit": 0, "connections": 1}], settings=settings,
+        mappings=[mapping(host, backends[name], location=location) for name, (host, location) in PLACES.items()]))
+
+
+def registries():
+    return {name: {"host": host, **({"location_id": location} if location else {}), **KEYS[name]}
+            for name, (host, location) in PLACES.items()}
+
+
+def request_of(name, tail="manifests/t1"):
+    """(path, host) of a request that belongs to that registry."""
+    path = f"/v2/one/team/app/{tail}" if name == "one" else f"/v2/team/app/{tail}"
+    return path + ("?ns=two.corp" if name == "two" else ""), "far.corp" if name == "far" else "localhost"
+
+
+def pull(relay, number):
+    """One client that asks all registries in turn over one connection; what came out wrong."""
+    names, wrong = list(PLACES), []
+    with rawhttp.Connection(relay.port, timeout=30) as c:
+        for turn in range(ROUNDS):
+            name = names[(number + turn) % len(names)]
+            tail = ("manifests/t1", "blobs/sha256:" + "a" * 64)[turn % 2]
+            path, host = request_of(name, tail)
+            secret = f"Basic {name}{number}"
+            answer = c.get(path, headers=[("Authorization", secret)], host=host)
+            said = json.loads(answer.body)
+            if (answer.status, said.get("registry"), said.get("authorization"), said.get("target")) != \
+                    (200, name, secret, f"/v2/team/app/{tail}"):
+                wrong.append((name, answer.status, said))
+    return wrong
+
+
+@pytest.mark.parametrize("other_host", ["serve", "refuse"])
+def test_sixteen_clients_and_nothing_crosses_over(tmp_path, stack, start_relay, backends, other_host):
+    """"serve" is the hardest judge: a socket that two registries share brings the first one's bytes, silently."""
+    standin = start_standin(tmp_path, stack, backends, other_host=other_host)
+    relay = start_relay(proxy=standin.address, registries=registries())
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+        wrong = [w for ws in pool.map(lambda n: pull(relay, n), range(CLIENTS)) for w in ws]
+    assert not wrong, wrong[:3]
+    by_connection = {}
+    for r in standin.requests():
+        by_connection.setdefault(r.connection, set()).add(
+            (r.header("Host"), r.header("SAP-Connectivity-SCC-Location_ID") or ""))
+    assert all(len(keys) == 1 for keys in by_connection.values())
+    assert set().union(*by_connection.values()) == set(PLACES.values())
+    assert len(standin.requests()) == CLIENTS * ROUNDS, "nothing had to be asked twice"
+    assert len(by_connection) < CLIENTS * ROUNDS, "connections are used again"
+    for name, backend in backends.items():
+        assert {r.header("Authorization")[:-1].rstrip("0123456789") for r in backend.requests} == {f"Basic {name}"}
+
+
+# --- a path that shares connections ------------------------------------------------------------------------------------------
+
+def failures(relay, names, rounds):
+    """Asks the registries in turn; {(error id, text)} of what failed."""
+    found = set()
+    for turn in range(rounds):
+        path, host = request_of(names[turn % len(names)])
+        answer = rawhttp.get(relay.port, path, host=host)
+        if answer.status != 200:
+            found.add((answer.header("X-Regrelay-Error"), json.loads(answer.body)["errors"][0]["message"]))
+    return found
+
+
+@pytest.mark.skipif(not haproxy.available(), reason="haproxy is not installed")
+@pytest.mark.parametrize("names", [["one", "far"], ["one", "two"]], ids=["400", "403"])
+def test_a_pool_in_between_is_named(tmp_path, stack, start_relay, backends, names):
+    standin = start_standin(tmp_path, stack, backends)
+    between = stack.enter_context(haproxy.Sharing(tmp_path / "haproxy", server=standin.address))
+    relay = start_relay(proxy=between.address, registries=registries())
+    found = set()
+
+    def named():
+        # Several at once: the pool then has connections of both, and one that is refused is served a moment later.
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            found.update(*pool.map(lambda n: failures(relay, names[n % 2:] + names[:n % 2], 4), range(8)))
+        return any(error == "path-shares-connections" for error, _ in found)
+    wait_until(named, 30, "the error's id")
+    text = next(text for error, text in found if error == "path-shares-connections")
+    assert f"connections get mixed up on the way to the connectivity proxy {between.address}" in text
+    assert {error for error, _ in found} <= {"path-shares-connections", "mapping-missing"}
+    relay.wait_log("path-shares-connections")
+    assert "path-shares-connections" in relay.regctl("status").stdout
+
+
+def test_a_mapping_that_is_taken_away_stays_a_missing_mapping(tmp_path, stack, start_relay, backends):
+    standin = start_standin(tmp_path, stack, backends)
+    relay = start_relay(proxy=standin.address, registries=registries(), workers=1)
+    assert not failures(relay, ["one", "two"], 4)
+    standin.ask("POST", "/v1/mapping", {"host": PLACES["one"][0], "exposed": False})
+    for _ in range(3):
+        assert {error for error, _ in failures(relay, ["one", "two"], 4)} == {"mapping-missing"}
