@@ -25,7 +25,7 @@ _SPEC.loader.exec_module(tokens)
 class OAuth(Service):
     """Attributes besides Service's: client, secret, key (of the tokens), authority.
 
-    Settings: clients {client id: secret, "" = its certificate is enough}, expires_in, fields (of the answer), path,
+    Settings: clients {client id: secret or secrets, "" = its certificate is enough}, expires_in, fields (of the answer), path,
     resource (that must be asked for; "" = none)."""
 
     def __init__(self, directory, *, authority, name="uaa.corp", expires_in=3600, path="/oauth/token", mutual=False):
@@ -83,7 +83,8 @@ class _Endpoint:
         if form.get("grant_type") != "client_credentials" or form.get("resource", "") != self._settings["resource"]:
             return reply.json(400, {"error": "unsupported_grant_type"})
         client = form.get("client_id")
-        if client not in clients or (clients[client] and form.get("client_secret") != clients[client]):
+        wanted = clients.get(client)
+        if wanted is None or (wanted and form.get("client_secret") not in ([wanted] if isinstance(wanted, str) else wanted)):
             return reply.json(401, {"error": "unauthorized", "error_description": "Bad credentials"})
         expires_in = self._settings["expires_in"]
         token = tokens.make(self._config["key"], {"client_id": client, "iat": now, "exp": now + expires_in,
