@@ -116,9 +116,10 @@ static void bad(struct cp_token *t, bool lasting, const char *why)
 		t->token.state = lasting || now_ms - t->failing_ms >= CP_TOKENS_HOPE_MS ? TOKEN_FAILED : TOKEN_PENDING;
 	}
 	publish(t);
+	const uint64_t most_ms = valid || lasting ? CP_TOKENS_PAUSE_MAX : CP_TOKENS_PAUSE_SOON;
 	t->pause_ms = t->pause_ms ? t->pause_ms * 2 : CP_TOKENS_PAUSE_MS;
-	if (t->pause_ms > CP_TOKENS_PAUSE_MAX)
-		t->pause_ms = CP_TOKENS_PAUSE_MAX;
+	if (t->pause_ms > most_ms)
+		t->pause_ms = most_ms;
 	loop_timer_in(t->all->loop, &t->due, t->pause_ms, on_due);
 }
 

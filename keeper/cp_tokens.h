@@ -14,8 +14,9 @@ struct cp_tokens;
 
 #define CP_TOKENS_WATCH_MS   250   /* how often files are looked at */
 #define CP_TOKENS_BUDGET_MS  10000 /* of one request to a token service */
-#define CP_TOKENS_PAUSE_MS   1000  /* after a failure; doubles up to the next */
-#define CP_TOKENS_PAUSE_MAX  10000
+#define CP_TOKENS_PAUSE_MS   1000  /* after a failure; doubles up to ... */
+#define CP_TOKENS_PAUSE_MAX  10000 /* ... this, while nobody waits or waiting is no use */
+#define CP_TOKENS_PAUSE_SOON 2000  /* ... this, while requests wait */
 #define CP_TOKENS_HOPE_MS    20000 /* failures that may pass: so long requests wait for a token, then they are told */
 
 /* Begins at once.  h stays borrowed; tuning may be NULL.  NULL with reterr: no memory. */

@@ -87,6 +87,20 @@ def test_sixteen_clients_and_nothing_crosses_over(tmp_path, stack, start_relay, 
         assert {r.header("Authorization")[:-1].rstrip("0123456789") for r in backend.requests} == {f"Basic {name}"}
 
 
+def test_an_unknown_ns_is_no_registry_of_ours(start_relay, origin):
+    """The default one only when it has no ns of its own: a mirror of everything would be surprising."""
+    origin.route(".*", lambda r, send: send(ok()))
+    relay = start_relay(proxy=origin.address, registries={"default": {"host": "a.kyma:1", "ns": "a.corp"}})
+    answer = rawhttp.get(relay.port, "/v2/team/app/manifests/t1?ns=docker.io")
+    assert answer.status == 404 and json.loads(answer.body)["errors"][0]["code"] == "NAME_UNKNOWN"
+    assert not origin.requests
+    answer = rawhttp.get(relay.port, "/v2/team/app/manifests/t1?ns=a.corp")
+    assert answer.status == 200 and answer.header("OCI-Namespace") == "a.corp"
+    assert origin.requests[-1].target == "/v2/team/app/manifests/t1"
+    relay = start_relay(proxy=origin.address, registries={"default": {"host": "a.kyma:1"}})
+    assert rawhttp.get(relay.port, "/v2/team/app/manifests/t1?ns=docker.io").status == 200
+
+
 # --- a path that shares connections ------------------------------------------------------------------------------------------
 
 def failures(relay, names, rounds):

@@ -62,7 +62,7 @@ class Storm:
         self._uaa.set(clients={self._uaa.client: self._uaa.secret})
 
     def down(self):
-        count = 4 if SOAK_S else 2                          # 15 s and 3 s: the pauses double
+        count = 6 if SOAK_S else 2                          # 11 s and 3 s
         failed = self._had("failed")
         self._uaa.fail(503, count=count)
         wait_until(lambda: self._had("failed") >= failed + count, 60, "the failures")
