@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -12,7 +13,7 @@ import pytest
 from tools import ports, rawhttp
 from tools.origin import ok
 from tools.process import run, wait_until
-from tools.relay import REGCTL, REGRELAYD, Relay
+from tools.relay import REGCTL, REGRELAYD, Relay, is_sanitized
 
 VHOST = "myregistry.kyma:25002"
 
@@ -405,3 +406,22 @@ def test_switches_the_user(start_relay, origin):
         assert set(fields["Uid"].split()) == {"65534"}
     origin.answer("/v2/", ok())
     assert rawhttp.get(relay.port, "/v2/").status == 200
+
+
+@pytest.mark.skipif(is_sanitized(), reason="LeakSanitizer must be able to look")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_memory_of_children_is_in_no_core_and_nobody_elses(stack, origin):
+    """In /proc, the files of a process whose memory may not be dumped are root's (proc(5))."""
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    if run([*nobody, "test", "-x", REGRELAYD]).returncode:
+        pytest.skip("nobody cannot reach the program here")
+    directory = stack.enter_context(tempfile.TemporaryDirectory())
+    os.chown(directory, 65534, 65534)
+    origin.answer("/v2/", ok())
+    relay = stack.enter_context(Relay(directory, proxy=origin.address, wrapper=nobody))
+    assert rawhttp.get(relay.port, "/v2/").status == 200
+    assert os.stat(f"/proc/{relay.process.pid}/maps").st_uid == 65534
+    for pid in (relay.status()["keeper_pid"], *relay.worker_pids()):
+        assert os.stat(f"/proc/{pid}/maps").st_uid == 0
+    relay.wait_stat("process_open_fds", 20)             # they can still count their own
+
