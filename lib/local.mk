@@ -4,6 +4,7 @@ lib_librrlib_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
 lib_librrlib_a_SOURCES = \
 	lib/base64.c lib/base64.h \
 	lib/buf.c lib/buf.h \
+	lib/challenge.c lib/challenge.h \
 	lib/cleanup.h \
 	lib/clock.h \
 	lib/control_api.c lib/control_api.def lib/control_api.h \

@@ -13,6 +13,11 @@ static bool is_alnum(char c)
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+static bool is_hex(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
 /* LDH of 1-63 bytes, and '_'; no hyphen at the ends. */
 static bool label_ok(struct strview l)
 {
@@ -32,8 +37,7 @@ static bool label_is_number(struct strview l)
 	for (size_t i = hex ? 2 : 0; i < l.n; i++) {
 		char c = l.p[i];
 		bool digit = c >= '0' && c <= '9';
-		bool hex_letter = (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-		if (!digit && !(hex && hex_letter))
+		if (!digit && !(hex && is_hex(c)))
 			return false;
 	}
 	return true;
@@ -137,6 +141,21 @@ static bool url_bytes_ok(struct strview s)
 		unsigned char c = (unsigned char)s.p[i];
 		if (c <= 0x20 || c >= 0x7f || c == '#' || c == '"' || c == '<' || c == '>' || c == '\\')
 			return false;
+	}
+	return true;
+}
+
+bool url_is_query(struct strview s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+		if (c == '%') {
+			if (s.n - i < 3 || !is_hex(s.p[i + 1]) || !is_hex(s.p[i + 2]))
+				return false;
+			i += 2;
+		} else if (c == '\0' || (!is_alnum(c) && !strchr("-._~!$&'()*+,;=:@/?", c))) {
+			return false;
+		}
 	}
 	return true;
 }

@@ -33,6 +33,9 @@ void url_authority(const struct url_hostport *hp, char *dst);
 /* True when both name the same host (case-insensitive) and the same port. */
 bool url_hostport_eq(const struct url_hostport *a, const struct url_hostport *b);
 
+/* Unreserved, sub-delims, ':', '@', '/', '?' and well-formed percent escapes (RFC 3986 3.4). */
+bool url_is_query(struct strview s);
+
 /* An absolute http:// or https:// URL: scheme, authority (port filled in), path with query (at least "/").
  * The parts point into s.  Refuses userinfo, fragments, controls, spaces, bytes >= 0x7f.  0 or -EINVAL. */
 struct url {

@@ -23,5 +23,6 @@ upstream_librrupstream_a_SOURCES = \
 	upstream/response.c upstream/response.h \
 	upstream/retry.c upstream/retry.h \
 	upstream/source.h \
+	upstream/token_server.c upstream/token_server.h \
 	upstream/upstream.c upstream/upstream.h \
 	upstream/upstream_impl.h

@@ -3,10 +3,10 @@
 
 #include <inttypes.h>
 
-#include "challenge.h"
 #include "fields.h"
 #include "http_date.h"
 #include "links.h"
+#include "realm.h"
 
 enum answer_framing answer_framing(const struct answer *a)
 {
@@ -31,7 +31,7 @@ static bool put_status_line(struct buf *b, const struct http_head *h)
 /* A field that passes; of a token server's answer nothing leads anywhere. */
 static bool put_field(struct buf *b, const struct answer *a, const struct http_field *f)
 {
-	const struct challenge_at at = { a->route->registry, a->host };
+	const struct realm_at at = { a->route->registry, a->host };
 	const bool leads = a->route->kind != ROUTE_TOKEN;
 
 	const bool challenge = leads && sv_eq_nocase(f->name, SV("WWW-Authenticate"));
@@ -41,7 +41,7 @@ static bool put_field(struct buf *b, const struct answer *a, const struct http_f
 	if (!challenge && !location && !link)
 		return http_put_field(b, f->name, f->value);
 	return buf_put(b, f->name) && buf_put(b, SV(": "))
-	       && (challenge ? challenge_put(b, f->value, &at)
+	       && (challenge ? realm_put(b, f->value, &at)
 	           : location ? links_put_location(b, f->value, a->route) : links_put_link(b, f->value, a->route))
 	       && buf_put(b, SV("\r\n"));
 }

@@ -5,7 +5,6 @@ worker_librrworker_a_SOURCES = \
 	worker/acceptor.c worker/acceptor.h \
 	worker/access.c worker/access.h \
 	worker/answer_head.c worker/answer_head.h \
-	worker/challenge.c worker/challenge.h \
 	worker/client_body.c worker/client_body.h \
 	worker/fields.c worker/fields.h \
 	worker/form.c worker/form.h \
@@ -15,6 +14,7 @@ worker_librrworker_a_SOURCES = \
 	worker/live.c worker/live.h \
 	worker/path.c worker/path.h \
 	worker/policy.c worker/policy.h \
+	worker/realm.c worker/realm.h \
 	worker/reply.c worker/reply.h \
 	worker/request.c worker/request.h worker/request_ends.def \
 	worker/request_id.c worker/request_id.h \

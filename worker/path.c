@@ -104,18 +104,3 @@ bool path_is_digest(struct strview s)
 	}
 	return false;
 }
-
-bool path_is_query(struct strview s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i];
-		if (c == '%') {
-			if (s.n - i < 3 || !is_hex(s.p[i + 1]) || !is_hex(s.p[i + 2]))
-				return false;
-			i += 2;
-		} else if (c == '\0' || (!is_alnum(c) && !strchr("-._~!$&'()*+,;=:@/?", c))) {
-			return false;
-		}
-	}
-	return true;
-}

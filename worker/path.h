@@ -15,7 +15,5 @@ bool path_is_name(struct strview s);
 bool path_is_tag(struct strview s);
 /* algorithm:hex with a registered algorithm and exactly its number of lower-case digits. */
 bool path_is_digest(struct strview s);
-/* Unreserved, sub-delims, ':', '@', '/', '?' and well-formed percent escapes (RFC 3986 3.4). */
-bool path_is_query(struct strview s);
 
 #endif

@@ -29,7 +29,7 @@ static int hex_value(char c)
 	return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
 }
 
-/* Decodes a checked (path_is_query) piece into dst; false when it is longer than cap - 1 or holds a NUL. */
+/* Decodes a checked (url_is_query) piece into dst; false when it is longer than cap - 1 or holds a NUL. */
 static bool decode(struct strview s, char *dst, size_t cap)
 {
 	size_t n = 0;
@@ -59,7 +59,7 @@ static bool read_query(struct route *r)
 	struct strview rest = r->query, parameter;
 	unsigned found = 0;
 
-	if (!path_is_query(r->query))
+	if (!url_is_query(r->query))
 		return refuse(r, ERROR_NAME_INVALID, "bytes in the query that have no place there");
 	while (sv_cut(&rest, '&', &parameter)) {
 		if (!is_ns(parameter))
@@ -244,7 +244,7 @@ static bool strip_authority(struct route *r, struct strview *target, struct strv
 
 static bool read_token(const struct conf *c, struct route *r, struct strview path)
 {
-	if (!path_is_query(r->query))
+	if (!url_is_query(r->query))
 		return refuse(r, ERROR_TOKEN_REQUEST, "bytes in the query that have no place there");
 	return token_route(c, sv_from(path, sizeof(TOKEN_PATH) - 1), r);
 }

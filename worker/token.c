@@ -6,7 +6,7 @@
 
 #include "base64.h"
 #include "challenge.h"
-#include "path.h"
+#include "token_server.h"
 
 bool token_is(struct strview target)
 {
@@ -17,40 +17,15 @@ bool token_is(struct strview target)
 
 struct realm {
 	char text[CHALLENGE_REALM_MAX];
-	struct url url;
-	struct strview path, query; /* of url */
+	size_t n;
 };
 
 static bool read_realm(struct strview encoded, struct realm *ret)
 {
-	ssize_t n = base64url_decode(encoded, ret->text, sizeof(ret->text));
-	struct err why;
+	const ssize_t n = base64url_decode(encoded, ret->text, sizeof(ret->text));
 
-	if (n <= 0 || url_parse(sv_make(ret->text, (size_t)n), &ret->url, &why) < 0)
-		return false;
-	ret->query = ret->url.path.n ? ret->url.path : SV("/");
-	(void)sv_cut(&ret->query, '?', &ret->path);
-	return path_is_query(ret->query);
-}
-
-/* Two readers must not see two paths. */
-static bool is_plain(struct strview path)
-{
-	for (size_t i = 0; i < path.n; i++)
-		if (path.p[i] == '%' || path.p[i] == '\\' || path.p[i] == ';')
-			return false;
-	return !sv_contains(path, SV("//")) && !sv_contains(path, SV("/."));
-}
-
-/* Pulls have at least two components behind /v2/, and so have uploads; a token server that lives there has one. */
-static bool is_distribution(struct strview path)
-{
-	if (sv_eq(path, SV("/v2")) || sv_eq(path, SV("/v2/")))
-		return true;
-	if (!sv_starts(path, SV("/v2/")))
-		return false;
-	struct strview rest = sv_from(path, 4);
-	return memchr(rest.p, '/', rest.n) != NULL || rest.p[0] == '_';
+	ret->n = n > 0 ? (size_t)n : 0;
+	return n > 0;
 }
 
 static bool refuse(struct route *r, enum error_id id, const char *detail)
@@ -68,23 +43,9 @@ static const struct conf_registry *find_registry(const struct conf *c, struct st
 	return NULL;
 }
 
-static bool find_server(const struct realm *realm, struct route *r)
-{
-	char host[URL_AUTHORITY_MAX];
-
-	if (!is_plain(realm->path))
-		return refuse(r, ERROR_TOKEN_REALM, "its path is not plain");
-	r->at = conf_hosts_find(&r->registry->token_at, &realm->url.at, realm->path);
-	if (r->at)
-		return true;
-	url_authority(&realm->url.at, host);
-	if (!url_hostport_eq(&realm->url.at, &r->registry->host))
-		return refuse(r, ERROR_TOKEN_HOST, host);
-	return !is_distribution(realm->path) || refuse(r, ERROR_TOKEN_REALM, "it is where the registry has its content");
-}
-
 bool token_route(const struct conf *c, struct strview path, struct route *r)
 {
+	struct token_server server;
 	struct strview name;
 	struct realm realm;
 
@@ -96,7 +57,9 @@ bool token_route(const struct conf *c, struct strview path, struct route *r)
 	r->reference = path;
 	if (!read_realm(path, &realm))
 		return refuse(r, ERROR_TOKEN_REALM, "it is no http(s) URL, or too long");
-	return find_server(&realm, r);
+	const enum error_id id = token_server_find(r->registry, sv_make(realm.text, realm.n), &server);
+	r->at = server.at;
+	return id == ERROR_NONE || refuse(r, id, server.detail);
 }
 
 /* --- what goes to the token server ------------------------------------------------------------------------------ */
@@ -110,16 +73,18 @@ static size_t put(char *dst, size_t at, struct strview s)
 
 size_t token_path(const struct route *r, char *dst)
 {
+	struct token_server server;
 	struct realm realm;
 	size_t n = 0;
 
-	if (!read_realm(r->reference, &realm))
+	if (!read_realm(r->reference, &realm)
+	    || token_server_find(r->registry, sv_make(realm.text, realm.n), &server) != ERROR_NONE)
 		abort(); /* token_route has read it */
-	n = put(dst, n, realm.path);
-	if (realm.query.n || r->query.n)
+	n = put(dst, n, server.path);
+	if (server.query.n || r->query.n)
 		n = put(dst, n, SV("?"));
-	n = put(dst, n, realm.query);
-	if (realm.query.n && r->query.n)
+	n = put(dst, n, server.query);
+	if (server.query.n && r->query.n)
 		n = put(dst, n, SV("&"));
 	return n + token_scopes(r->registry, r->query, dst + n);
 }
@@ -131,7 +96,7 @@ static int hex_value(char c)
 	return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
 }
 
-/* The byte that s says at *i, escaped or not (the text is checked: path_is_query); moves on. */
+/* The byte that s says at *i, escaped or not (the text is checked: url_is_query); moves on. */
 static char decoded(struct strview s, size_t *i)
 {
 	char c = s.p[*i];
@@ -204,7 +169,7 @@ const char *token_form_wrong(struct strview content_type, struct strview form)
 	(void)sv_cut(&rest, ';', &type);
 	if (!sv_eq_nocase(sv_trim(type), SV("application/x-www-form-urlencoded")))
 		return "its Content-Type is no form's";
-	if (!path_is_query(form))
+	if (!url_is_query(form))
 		return "bytes in the form that have no place there";
 	rest = form;
 	while (sv_cut(&rest, '&', &one))

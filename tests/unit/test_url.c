@@ -113,6 +113,19 @@ static void urls(void **state)
 	}
 }
 
+static void queries(void **state)
+{
+	static const char *const good[] = { "", "n=10&last=t1", "artifactType=application%2Fvnd.x", "a=b/c?d:@!$'()*+,;" };
+	static const char *const bad[] = { "a b", "%", "%1", "%zz", "a#b", "a\"b", "<", "\x7f", "\xc3\xa4", "a\\b" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(good); i++)
+		assert_true(url_is_query(sv_str(good[i])));
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_false(url_is_query(sv_str(bad[i])));
+	assert_false(url_is_query(sv_make("a\0b", 3)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -120,6 +133,7 @@ int main(void)
 		cmocka_unit_test(hosts_that_are_not),
 		cmocka_unit_test(same_host_and_port),
 		cmocka_unit_test(urls),
+		cmocka_unit_test(queries),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,17 +67,6 @@ static void digests(void **state)
 	check_all(path_is_digest, bad, ARRAY_LEN(bad), false);
 }
 
-static void queries(void **state)
-{
-	static const char *const good[] = { "", "n=10&last=t1", "artifactType=application%2Fvnd.x", "a=b/c?d:@!$'()*+,;" };
-	static const char *const bad[] = { "a b", "%", "%1", "%zz", "a#b", "a\"b", "<", "\x7f", "\xc3\xa4", "a\\b" };
-
-	(void)state;
-	check_all(path_is_query, good, ARRAY_LEN(good), true);
-	check_all(path_is_query, bad, ARRAY_LEN(bad), false);
-	assert_false(path_is_query(sv_make("a\0b", 3)));
-}
-
 static void globs(void **state)
 {
 	static const struct {
@@ -143,7 +132,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names),   cmocka_unit_test(name_length), cmocka_unit_test(tags),
-		cmocka_unit_test(digests), cmocka_unit_test(queries),     cmocka_unit_test(globs),
+		cmocka_unit_test(digests), cmocka_unit_test(globs),
 		cmocka_unit_test(globs_agree_with_their_definition),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

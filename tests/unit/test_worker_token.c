@@ -11,6 +11,7 @@
 
 #include "base64.h"
 #include "challenge.h"
+#include "realm.h"
 #include "form.h"
 #include "links.h"
 #include "token.h"
@@ -44,9 +45,9 @@ static char text[16384];
 static const char *rewritten(const char *value, const char *host)
 {
 	struct buf b = { .mem = (uint8_t *)text, .cap = sizeof(text) - 1 };
-	const struct challenge_at at = { &registry, sv_str(host) };
+	const struct realm_at at = { &registry, sv_str(host) };
 
-	assert_true(challenge_put(&b, sv_str(value), &at));
+	assert_true(realm_put(&b, sv_str(value), &at));
 	text[b.end] = '\0';
 	return text;
 }
@@ -76,7 +77,7 @@ static void realms_lead_to_the_relay(void **state)
 		{ "bearer service=\"a, realm=\\\"b\" , REALM=https", "https", "bearer service=\"a, realm=\\\"b\" , REALM=\"", "\"" },
 		{ "Basic realm=\"x\", Bearer realm=\"http://a/\\\"b\", error=e", "http://a/\"b", "Basic realm=\"x\", Bearer realm=\"",
 		  "\", error=e" },
-		{ "Bearer realm=\"/service/token\"", "http://reg.corp:5000/service/token", "Bearer realm=\"", "\"" },
+		{ "Bearer realm=\"/service/token\"", "/service/token", "Bearer realm=\"", "\"" },
 		{ "Bearer realm = \"https://a\"", "https://a", "Bearer realm = \"", "\"" },
 		{ "Bearer realm=\"\"", "", "Bearer realm=\"", "\"" },
 	};
@@ -118,13 +119,13 @@ static void an_endless_realm_leads_nowhere(void **state)
 static void no_room_for_a_challenge(void **state)
 {
 	static const char value[] = "Basic realm=\"x\", Bearer realm=\"https://a\", scope=\"s\"";
-	const struct challenge_at at = { &registry, SV("h") };
+	const struct realm_at at = { &registry, SV("h") };
 	uint8_t mem[256];
 
 	(void)state;
 	for (size_t cap = 0; cap < 90; cap++) {
 		struct buf b = { .mem = mem, .cap = cap };
-		if (!challenge_put(&b, sv_str(value), &at))
+		if (!realm_put(&b, sv_str(value), &at))
 			assert_int_equal(buf_len(&b), 0);
 	}
 }
@@ -156,6 +157,7 @@ static void token_servers_that_are_known(void **state)
 		{ "http://auth.corp:8443/realms/x/token?client=a", "scope=b", "/realms/x/token?client=a&scope=b", false },
 		{ "HTTPS://AUTH.corp:8443/realms/x?q", NULL, "/realms/x?q", false },
 		{ "https://reg.corp:5000/service/token", "a=b", "/service/token?a=b", true },
+		{ "/service/token", "a=b", "/service/token?a=b", true },
 		{ "http://reg.corp:5000", NULL, "/", true },
 		{ "https://reg.corp:5000/v2/token", NULL, "/v2/token", true },
 	};
@@ -203,7 +205,8 @@ static void realms_that_are_refused(void **state)
 		{ "https://reg.corp:5000/./v2/x/blobs/uploads/", ERROR_TOKEN_REALM },
 		{ "https://reg.corp:5000//v2/x/blobs/uploads/", ERROR_TOKEN_REALM },
 		{ "ftp://auth.corp:8443/realms/x", ERROR_TOKEN_REALM },
-		{ "/service/token", ERROR_TOKEN_REALM },
+		{ "//auth.corp:8443/realms/x", ERROR_TOKEN_REALM },
+		{ "/v2/x/blobs/uploads/", ERROR_TOKEN_REALM },
 		{ "realm", ERROR_TOKEN_REALM },
 		{ "", ERROR_TOKEN_REALM },
 	};
