@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "conf_build.h"
+#include "conf_login.h"
 #include "sha256.h"
 
 #define FILE_MAX (1024 * 1024)
@@ -75,6 +76,7 @@ static void registry_free(struct conf_registry *r)
 	conf_hosts_free(&r->token_at);
 	conf_hosts_free(&r->redirect_at);
 	conf_hosts_free(&r->pass_at);
+	conf_login_free(r->login);
 	free(r->authority);
 	free(r->name);
 	free(r);

@@ -112,6 +112,12 @@ struct conf_proxy {
 	bool direct;                 /* made up for a registry with `proxy = none`: address is the registry's */
 };
 
+/* The relay's own credentials for a registry.  Secret: shown nowhere. */
+struct conf_login {
+	char *value; /* of the Authorization field: "Basic ..." or "Bearer ..." */
+	bool bearer; /* a token, to be sent as it is; else user and password, with which a token server can be asked, too */
+};
+
 struct conf_registry {
 	char *name;                  /* "default" for [registry] */
 	struct url_hostport host;    /* virtual host:port, port filled in from scheme */
@@ -123,6 +129,7 @@ struct conf_registry {
 	char *ns;                    /* "" = none */
 	char *match_host;            /* "" = none; compared with the client's Host, with or without port */
 	char *authorization;         /* "pass" or "file:PATH" */
+	struct conf_login *login;    /* what that file has; NULL = pass */
 	struct conf_list allow, deny, token_hosts, redirect_hosts, redirect_pass;
 	struct conf_hosts token_at, redirect_at, pass_at; /* the three lists, taken apart */
 	bool forwarded_host;

@@ -24,6 +24,13 @@ ssize_t base64_decode(struct strview text, char *dst, size_t cap)
 	return n < (int)padding ? -EINVAL : n - (ssize_t)padding;
 }
 
+size_t base64_encode(struct strview s, char *dst)
+{
+	const int n = EVP_EncodeBlock((unsigned char *)dst, (const unsigned char *)s.p, (int)s.n);
+
+	return n > 0 ? (size_t)n : 0;
+}
+
 /* --- for URLs ----------------------------------------------------------------------------------------------------- */
 
 static const char url_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -10,6 +10,11 @@
 /* Decodes text into dst[cap]; the number of bytes, or -EINVAL (not base64), -ENOBUFS (does not fit). */
 MUST_CHECK ssize_t base64_decode(struct strview text, char *dst, size_t cap);
 
+/* What base64_encode makes of n bytes, without the terminator. */
+#define BASE64_MAX(n) (((n) + 2) / 3 * 4)
+/* dst[BASE64_MAX(s.n) + 1], terminated; its length. */
+size_t base64_encode(struct strview s, char *dst);
+
 /* For URLs: what base64url_encode makes of n bytes, without the terminator. */
 #define BASE64URL_MAX(n) (((n) * 4 + 2) / 3)
 /* dst[BASE64URL_MAX(s.n) + 1], terminated; its length. */

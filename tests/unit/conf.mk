@@ -15,3 +15,7 @@ check_PROGRAMS += tests/unit/test_binding
 tests_unit_test_binding_SOURCES = tests/unit/test_binding.c
 tests_unit_test_binding_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_binding_LDADD = $(CONF_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_login
+tests_unit_test_login_SOURCES = tests/unit/test_login.c
+tests_unit_test_login_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_login_LDADD = $(CONF_LIBS) $(CMOCKA_LIBS)

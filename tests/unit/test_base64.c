@@ -14,10 +14,12 @@ static void vectors(void **state)
 		const char *code, *text;
 	} row[] = { { "", "" }, { "Zg==", "f" }, { "Zm8=", "fo" }, { "Zm9v", "foo" }, { "Zm9vYg==", "foob" },
 		    { "Zm9vYmE=", "fooba" }, { "Zm9vYmFy", "foobar" }, { "+/+/", "\xfb\xff\xbf" } };
-	char got[16];
+	char got[16], code[16];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		assert_int_equal(base64_encode(sv_str(row[i].text), code), strlen(row[i].code));
+		assert_string_equal(code, row[i].code);
 		assert_int_equal(base64_decode(sv_str(row[i].code), got, sizeof(got)), strlen(row[i].text));
 		assert_memory_equal(got, row[i].text, strlen(row[i].text));
 	}
