@@ -139,7 +139,7 @@ static void on_answer(struct post *p)
 		token_answer_why(p->body, words, sizeof(words));
 		(void)snprintf(why, sizeof(why), "%.60s answers %u%s%s", p->at.host, p->status, words[0] ? ": " : "", words);
 		bad(t, p->status < 500 && p->status != 429 && p->status != 408, why);
-	} else if (token_answer_read(p->body, clock_wall_ms(), &t->token, &life_ms, &e) < 0) {
+	} else if (token_answer_read(TOKEN_ANSWER_OAUTH, p->body, clock_wall_ms(), &t->token, &life_ms, &e) < 0) {
 		(void)snprintf(why, sizeof(why), "%.60s %.200s", p->at.host, e.text);
 		bad(t, false, why);
 	} else {

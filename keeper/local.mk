@@ -12,5 +12,4 @@ keeper_librrkeeper_a_SOURCES = \
 	keeper/names.c keeper/names.h \
 	keeper/pages.c keeper/pages.h \
 	keeper/post.c keeper/post.h keeper/post_states.def \
-	keeper/probe.c keeper/probe.h \
-	keeper/token_answer.c keeper/token_answer.h
+	keeper/probe.c keeper/probe.h

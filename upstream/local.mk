@@ -1,6 +1,6 @@
 noinst_LIBRARIES += upstream/librrupstream.a
 upstream_librrupstream_a_CPPFLAGS = $(AM_CPPFLAGS) $(UPSTREAM_INC)
-upstream_librrupstream_a_CFLAGS = $(AM_CFLAGS)
+upstream_librrupstream_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 upstream_librrupstream_a_SOURCES = \
 	upstream/ask.c upstream/ask.h \
 	upstream/body.c upstream/body.h \
@@ -23,6 +23,7 @@ upstream_librrupstream_a_SOURCES = \
 	upstream/response.c upstream/response.h \
 	upstream/retry.c upstream/retry.h \
 	upstream/source.h \
+	upstream/token_answer.c upstream/token_answer.h \
 	upstream/token_server.c upstream/token_server.h \
 	upstream/upstream.c upstream/upstream.h \
 	upstream/upstream_impl.h

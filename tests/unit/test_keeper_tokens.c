@@ -24,7 +24,7 @@ static void good(const char *body, const char *token, uint64_t life_ms)
 	struct err e;
 	uint64_t got;
 
-	assert_int_equal(token_answer_read(sv_str(body), WALL_MS, &t, &got, &e), 0);
+	assert_int_equal(token_answer_read(TOKEN_ANSWER_OAUTH, sv_str(body), WALL_MS, &t, &got, &e), 0);
 	assert_int_equal(t.n, strlen(token));
 	assert_memory_equal(t.bytes, token, t.n);
 	assert_int_equal(got, life_ms);
@@ -45,6 +45,31 @@ static void test_good_answers(void **state)
 	(void)snprintf(jwt, sizeof(jwt), "e30.%s.c2ln", coded);
 	(void)snprintf(body, sizeof(body), "{\"access_token\":\"%s\"}", jwt);
 	good(body, jwt, 77000);
+}
+
+static void test_answers_of_registries(void **state)
+{
+	static const struct {
+		const char *body, *token;
+		uint64_t life_ms;
+	} rows[] = {
+		{ "{\"token\":\"abc\"}", "abc", 60000 },
+		{ "{\"access_token\":\"abc\",\"expires_in\":300,\"issued_at\":\"2020-01-01T00:00:00Z\"}", "abc", 300000 },
+		{ "{\"access_token\":\"abd\",\"token\":\"abc\"}", "abc", 60000 },
+	};
+	struct token t;
+	struct err e;
+	uint64_t life;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(token_answer_read(TOKEN_ANSWER_REGISTRY, sv_str(rows[i].body), WALL_MS, &t, &life, &e), 0);
+		assert_int_equal(t.n, strlen(rows[i].token));
+		assert_memory_equal(t.bytes, rows[i].token, t.n);
+		assert_int_equal(life, rows[i].life_ms);
+	}
+	assert_int_equal(token_answer_read(TOKEN_ANSWER_REGISTRY, SV("{\"id_token\":\"x\"}"), WALL_MS, &t, &life, &e), -EINVAL);
+	assert_string_equal(e.text, "answers without a token");
 }
 
 static void test_answers_that_are_none(void **state)
@@ -68,7 +93,7 @@ static void test_answers_that_are_none(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		assert_int_equal(token_answer_read(sv_str(rows[i].body), WALL_MS, &t, &life, &e), -EINVAL);
+		assert_int_equal(token_answer_read(TOKEN_ANSWER_OAUTH, sv_str(rows[i].body), WALL_MS, &t, &life, &e), -EINVAL);
 		if (!strstr(e.text, rows[i].why))
 			fail_msg("row %zu: '%s' instead of '%s'", i, e.text, rows[i].why);
 	}
@@ -83,6 +108,10 @@ static void test_why_not(void **state)
 	assert_string_equal(why, "unauthorized: Bad?credentials a");
 	token_answer_why(SV("{\"error\":\"x\"}"), why, sizeof(why));
 	assert_string_equal(why, "x");
+	token_answer_why(SV("{\"errors\":[{\"code\":\"DENIED\",\"message\":\"wrong password\"}]}"), why, sizeof(why));
+	assert_string_equal(why, "wrong password");
+	token_answer_why(SV("{\"details\":\"incorrect\"}"), why, sizeof(why));
+	assert_string_equal(why, "incorrect");
 	token_answer_why(SV("<html>"), why, sizeof(why));
 	assert_string_equal(why, "");
 }
@@ -141,7 +170,8 @@ static void test_fingerprints(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good_answers), cmocka_unit_test(test_answers_that_are_none), cmocka_unit_test(test_why_not),
+		cmocka_unit_test(test_good_answers), cmocka_unit_test(test_answers_of_registries),
+		cmocka_unit_test(test_answers_that_are_none), cmocka_unit_test(test_why_not),
 		cmocka_unit_test(test_forms), cmocka_unit_test(test_fingerprints),
 	};
 

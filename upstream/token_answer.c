@@ -1,4 +1,4 @@
-/* What a token service answered.  Keeper. */
+/* What a token service answered.  Worker and keeper. */
 #include "token_answer.h"
 
 #include <errno.h>
@@ -36,7 +36,7 @@ static json_int_t jwt_exp(struct strview token)
 	return json_integer_value(json_object_get(claims, "exp"));
 }
 
-static uint64_t life_ms(const json_t *root, struct strview token, uint64_t wall_ms)
+static uint64_t life_ms(enum token_answer_kind kind, const json_t *root, struct strview token, uint64_t wall_ms)
 {
 	const json_t *expires_in = json_object_get(root, "expires_in");
 	json_int_t seconds = (json_int_t)json_number_value(expires_in);
@@ -46,25 +46,28 @@ static uint64_t life_ms(const json_t *root, struct strview token, uint64_t wall_
 	if (seconds <= 0) {
 		const json_int_t exp = jwt_exp(token), now = (json_int_t)(wall_ms / 1000);
 		if (exp <= 0)
-			return TOKEN_LIFE_DEFAULT_MS;
+			return kind == TOKEN_ANSWER_REGISTRY ? TOKEN_LIFE_REGISTRY_MS : TOKEN_LIFE_DEFAULT_MS;
 		seconds = exp > now ? exp - now : 0;
 	}
 	return (uint64_t)(seconds < LIFE_MAX_S ? seconds : LIFE_MAX_S) * 1000;
 }
 
-int token_answer_read(struct strview body, uint64_t wall_ms, struct token *ret, uint64_t *ret_life_ms, struct err *reterr)
+int token_answer_read(enum token_answer_kind kind, struct strview body, uint64_t wall_ms, struct token *ret,
+                      uint64_t *ret_life_ms, struct err *reterr)
 {
 	CLEANUP(json_done) json_t *root = load(body);
-	const json_t *value = json_object_get(root, "access_token");
+	const json_t *value = kind == TOKEN_ANSWER_REGISTRY ? json_object_get(root, "token") : NULL;
 
+	if (!value)
+		value = json_object_get(root, "access_token");
 	if (!json_is_object(root))
 		return err_set(reterr, -EINVAL, "answers with something else than JSON");
 	if (!json_is_string(value))
-		return err_set(reterr, -EINVAL, "answers without an access_token");
+		return err_set(reterr, -EINVAL, kind == TOKEN_ANSWER_REGISTRY ? "answers without a token" : "answers without an access_token");
 	const struct strview token = sv_make(json_string_value(value), json_string_length(value));
 	if (!token_is_ok(token))
 		return err_set(reterr, -EINVAL, "answers with a token that is malformed or longer than %d bytes", TOKEN_MAX);
-	*ret_life_ms = life_ms(root, token, wall_ms);
+	*ret_life_ms = life_ms(kind, root, token, wall_ms);
 	if (*ret_life_ms == 0)
 		return err_set(reterr, -EINVAL, "answers with a token that has expired already: compare the clocks");
 	memcpy(ret->bytes, token.p, token.n);
@@ -78,6 +81,10 @@ void token_answer_why(struct strview body, char *dst, size_t cap)
 	const char *error = json_string_value(json_object_get(root, "error"));
 	const char *words = json_string_value(json_object_get(root, "error_description"));
 
+	if (!words)
+		words = json_string_value(json_object_get(json_array_get(json_object_get(root, "errors"), 0), "message"));
+	if (!words)
+		words = json_string_value(json_object_get(root, "details"));
 	(void)snprintf(dst, cap, "%s%s%s", error ? error : "", error && words ? ": " : "", words ? words : "");
 	for (char *p = dst; *p; p++)
 		if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
