@@ -235,6 +235,8 @@ int conf_load(const char *path, struct conf **ret, struct conf_errors *errors)
 	}
 	conf_parse(&b, sv_make(bytes, n));
 	conf_check(&b);
+	if (conf_login_seal(b.c) < 0)
+		build_mistake(&b, 0, "out of memory");
 	bool good = b.mistakes == 0;
 	build_done(&b, errors);
 	if (!good) {

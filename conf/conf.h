@@ -141,6 +141,7 @@ struct conf_registry {
 struct conf {
 	char *path;                  /* as opened */
 	char hash[65];               /* SHA-256 of the file's bytes, hex */
+	char login_hash[65];         /* of what the files of `authorization` say (conf_login_hash) */
 	struct conf_master master;
 	struct conf_listen listen;
 	struct conf_admin admin;
@@ -173,11 +174,17 @@ void conf_free(struct conf *c);
 /* The hash that conf_load would give these bytes now, without reading what they say.  0 or -errno with reterr. */
 MUST_CHECK int conf_file_hash(const char *path, char ret[65], struct err *reterr);
 
+/* The hash of what the files that c's `authorization` keys name say now; one that cannot be read counts as another one.
+ * What login_hash of a configuration loaded now would be, when all of them are good.  0 or -errno with reterr. */
+MUST_CHECK int conf_login_hash(const struct conf *c, char ret[65], struct err *reterr);
+/* Their fingerprint (fingerprint.h); 0 = there are none. */
+uint64_t conf_login_fingerprint(const struct conf *c);
+
 /* Prints the effective configuration as a file that loads to the same, with the origin of each value as a
  * comment and secrets masked. */
 int conf_dump(const struct conf *c, int fd);
 
-/* Tells each key whose value is another in b than in a, and each section that one of them lacks: what is
+/* Tells each key whose value (or the file it names, of authorization) is another in b than in a, and each section that one of them lacks: what is
  * "[section NAME] key" or "[section NAME]"; needs_restart: a running daemon cannot take it over. */
 struct conf_diff {
 	void (*visit)(struct conf_diff *d, const char *what, bool needs_restart);

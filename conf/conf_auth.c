@@ -1,12 +1,15 @@
-/* How the connectivity proxy is authenticated to.  Master. */
+/* Credentials: for the connectivity proxy, and the relay's own for a registry.  Master. */
 #include <limits.h>
 
 #include "conf_binding.h"
 #include "conf_build.h"
+#include "conf_login.h"
 #include "config.h"
 #include "secret.h"
 #include "tls_context.h"
 #include "tokens.h"
+
+/* --- the connectivity proxy ------------------------------------------------------------------------------------ */
 
 static int line_of(const struct conf_build *b, unsigned i, enum conf_key_index key)
 {
@@ -82,6 +85,27 @@ void conf_check_auth(struct conf_build *b, unsigned i)
 	else
 		build_mistake(b, line, "auth: credentials or token_file must say where the token comes from");
 }
+
+/* --- registries ------------------------------------------------------------------------------------------------- */
+
+void conf_check_login(struct conf_build *b, unsigned i)
+{
+	struct conf_registry *r = b->c->registry[i];
+	const char *path = conf_login_path(r->authorization);
+	const int line = conf_origin(b->c->origins, CONF_REGISTRY, i)[CONF_KEY_registry_authorization];
+	struct err why;
+
+	if (!conf_login_is_ok(r->authorization))
+		build_mistake(b, line, "authorization: pass, or file: and a path");
+	if (!path)
+		return;
+	if (r->allow.count == 0) /* whoever reaches the port pulls with it */
+		build_mistake(b, line, "authorization: allow must say what anyone who reaches the port may pull with these credentials");
+	if (conf_login_read(path, &r->host, &r->login, &why) < 0)
+		build_mistake(b, line, "authorization: %s", why.text);
+}
+
+/* --- files ------------------------------------------------------------------------------------------------------ */
 
 int conf_ca_file(const char *written, char *dst, size_t cap, struct err *reterr)
 {

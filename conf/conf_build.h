@@ -39,6 +39,8 @@ void conf_parse(struct conf_build *b, struct strview bytes);
 void conf_check(struct conf_build *b);
 /* How proxy i is authenticated to: the keys fit together, and the files they name are good.  Notes mistakes. */
 void conf_check_auth(struct conf_build *b, unsigned i);
+/* Reads the relay's own credentials for registry i, if it has any.  Notes mistakes. */
+void conf_check_login(struct conf_build *b, unsigned i);
 /* Reads the lists of other hosts of registry i.  Notes mistakes. */
 void conf_check_hosts(struct conf_build *b, unsigned i);
 void conf_hosts_free(struct conf_hosts *h);

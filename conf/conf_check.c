@@ -213,6 +213,7 @@ static void check_registry(struct conf_build *b, unsigned i, unsigned configured
 	check_globs(b, i, CONF_KEY_registry_allow, &r->allow);
 	check_globs(b, i, CONF_KEY_registry_deny, &r->deny);
 	conf_check_hosts(b, i);
+	conf_check_login(b, i);
 	if (!is_print(r->location_id, 255))
 		build_mistake(b, line_of(b, CONF_REGISTRY, i, CONF_KEY_registry_location_id),
 		              "location_id: up to 255 printable ASCII characters");

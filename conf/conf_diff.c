@@ -46,6 +46,16 @@ static const struct conf_registry *registry_named(const struct conf *c, const ch
 	return NULL;
 }
 
+/* The same file may say something else. */
+static void compare_login(const struct conf_registry *a, const struct conf_registry *b, struct conf_diff *d)
+{
+	char what[128];
+
+	if (a->login && b->login && strcmp(a->authorization, b->authorization) == 0
+	    && strcmp(a->login->value, b->login->value) != 0)
+		d->visit(d, title(CONF_REGISTRY, b->name, "authorization", what, sizeof(what)), false);
+}
+
 static void compare_named(const struct conf *a, const struct conf *b, struct conf_diff *d)
 {
 	for (unsigned i = 0; i < a->proxies; i++) {
@@ -55,8 +65,10 @@ static void compare_named(const struct conf *a, const struct conf *b, struct con
 	}
 	for (unsigned i = 0; i < a->registries; i++) {
 		const struct conf_registry *other = registry_named(b, a->registry[i]->name);
-		if (other)
-			compare_section(CONF_REGISTRY, other->name, a->registry[i], other, d);
+		if (!other)
+			continue;
+		compare_section(CONF_REGISTRY, other->name, a->registry[i], other, d);
+		compare_login(a->registry[i], other, d);
 	}
 }
 

@@ -17,4 +17,7 @@ MUST_CHECK int conf_login_read(const char *path, const struct url_hostport *regi
 /* Clears it.  NULL is nothing. */
 void conf_login_free(struct conf_login *l);
 
+/* Sets c's login_hash.  0 or -errno. */
+MUST_CHECK int conf_login_seal(struct conf *c);
+
 #endif

@@ -11,6 +11,7 @@ lib_librrlib_a_SOURCES = \
 	lib/err.c lib/err.h \
 	lib/errors.c lib/errors.def lib/errors.h \
 	lib/exitcode.h \
+	lib/fingerprint.c lib/fingerprint.h \
 	lib/heritage.c lib/heritage.h \
 	lib/http_chunk.c lib/http_chunk.h lib/http_chunk_states.def \
 	lib/http_gate.c lib/http_gate.h lib/http_gate_states.def \

@@ -1,6 +1,7 @@
-/* Watches the directory of the configuration for the swap by which Kubernetes replaces a mounted ConfigMap (the symbolic
+/* Reloads that nobody asks for.  Watches the directory of the configuration for the swap by which Kubernetes replaces a mounted ConfigMap (the symbolic
  * link ..data is renamed over; a watch on the file itself dies with the first one), and asks for a reload when the
- * file's bytes are other than those last tried.  Somebody's editor is not that: who edits asks for the reload.  Master. */
+ * file's bytes are other than those last tried.  Somebody's editor is not that: who edits asks for the reload.  The files of
+ * `authorization` are looked at every second, however they come to change: nobody edits a password by halves.  Master. */
 #ifndef CONFIG_WATCH_H
 #define CONFIG_WATCH_H
 
@@ -12,7 +13,11 @@ struct config_watch {
 	struct view_waiter waiter;   /* of the reload it asked for; in no list otherwise */
 	sd_event_source *directory;  /* NULL = it is gone; looked for again */
 	sd_event_source *look;       /* the moment to read */
-	char tried[65];              /* hash of the bytes the last own reload was asked for; "" = none */
+	sd_event_source *secrets;    /* the moment to look at the files of `authorization` */
+	uint64_t fingerprint;        /* theirs */
+	struct {
+		char conf[65], login[65];
+	} tried;                     /* hashes of what the last own reload was asked for; "" = none */
 };
 
 /* Begins, when m's loop and configuration are there.  A directory that cannot be watched is told in the log and tried

@@ -101,11 +101,14 @@ static bool put_form(struct buf *b, const struct fetch_request *rq)
 	return buf_printf(b, "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %zu\r\n", rq->body.n);
 }
 
-bool ask_build(struct buf *b, const struct fetch_request *rq, enum http_method method, const struct proxy_token *token)
+bool ask_build(struct buf *b, const struct fetch_request *rq, enum http_method method, const struct proxy_token *token,
+               const char *authorization)
 {
 	if (!put_line(b, rq, method) || !put_own(b, rq))
 		return false;
 	if (token && !proxy_token_put(token, b))
+		return false;
+	if (authorization && !http_put_field(b, SV("Authorization"), sv_str(authorization)))
 		return false;
 	if (method == HTTP_POST && !put_form(b, rq))
 		return false;
@@ -136,7 +139,8 @@ bool ask_fits(const struct fetch_request *rq, struct strview *ret_what)
 		total += n + CRLF_BYTES;
 	}
 	/* Host, location id and the like come from the configuration; they are short. */
-	if (total > ASK_HEAD_MAX - 2048 - (rq->registry->proxy->auth == CONF_AUTH_NONE ? 0 : ASK_LINE_MAX)) {
+	const size_t secrets = (rq->registry->proxy->auth == CONF_AUTH_NONE ? 0 : ASK_LINE_MAX) + (rq->login ? ASK_LINE_MAX : 0);
+	if (total > ASK_HEAD_MAX - 2048 - secrets) {
 		*ret_what = SV("the request head");
 		return false;
 	}

@@ -17,7 +17,8 @@
 bool ask_fits(const struct fetch_request *rq, struct strview *ret_what);
 
 /* Appends the head to b; method may differ from rq's (a HEAD asked again as GET); token is what the proxy wants, NULL =
- * nothing.  The body of a POST is not part of it.  False: no room. */
-MUST_CHECK bool ask_build(struct buf *b, const struct fetch_request *rq, enum http_method method, const struct proxy_token *token);
+ * nothing; authorization is what the registry wants of us, NULL = nothing.  The body of a POST is not part of it.  False: no room. */
+MUST_CHECK bool ask_build(struct buf *b, const struct fetch_request *rq, enum http_method method, const struct proxy_token *token,
+                          const char *authorization);
 
 #endif

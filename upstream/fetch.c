@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "ask.h"
+#include "login.h"
 #include "path_shares.h"
 
 enum deadline {
@@ -245,6 +246,8 @@ static void fetch_free(struct source *s)
 	fetch_drop_conn(f, true);
 	pool_leave(f->pool, &f->waiter);
 	list_del(&f->waiting);
+	if (f->grant)
+		login_release(TAKE(f->grant));
 	loop_timer_stop(&f->deadline);
 	loop_defer_cancel(&f->notify);
 	f->upstream->fetches--;
@@ -265,11 +268,18 @@ static struct fetch *fetch_new(struct upstream *u, const struct fetch_request *r
 
 	if (!f)
 		return NULL;
+	struct login *login = rq->login ? upstream_login(u, rq->registry) : NULL;
+	f->grant = login ? login_hold(login, rq->repository) : NULL;
+	if (login && !f->grant) {
+		free(f);
+		return NULL;
+	}
 	f->upstream = u;
 	f->key = upstream_key(u, rq->registry, rq->at);
 	f->pool = f->key->pool;
 	f->rq = *rq;
 	f->rq.field = f->field;
+	f->rq.anonymous |= f->grant != NULL;
 	if (rq->fields)
 		memcpy(f->field, rq->field, rq->fields * sizeof(f->field[0]));
 	f->source = (struct source){ .ops = &ops, .fn = fn, .state = SOURCE_WAITING };

@@ -24,6 +24,8 @@ struct fetch_request {
 	struct strview id;              /* for logs; sent as X-Request-Id when field has none */
 	bool urgent;                    /* small object (manifest, tag list): ahead of layers in the queue */
 	bool anonymous;                 /* Authorization and Cookie of field stay here */
+	bool login;                     /* where the relay has credentials of its own for the registry, those are shown instead */
+	struct strview repository;      /* which those are for; empty = none */
 	struct strview body;            /* of a POST: a form; stays until source_free */
 };
 

@@ -53,7 +53,7 @@ void fetch_ask(struct fetch *f)
 {
 	struct fetch_error e;
 
-	if (!may_show_token(f))
+	if (!may_show_token(f) || !fetch_has_login(f))
 		return;
 	if (buf_borrow(&f->out, &f->upstream->bufs) < 0) {
 		fetch_fail_memory(f);
@@ -61,7 +61,7 @@ void fetch_ask(struct fetch *f)
 	}
 	buf_clear(&f->out);
 	f->body_sent = 0;
-	if (!ask_build(&f->out, &f->rq, method(f), f->pool->token)) {
+	if (!ask_build(&f->out, &f->rq, method(f), f->pool->token, fetch_show_login(f))) {
 		fetch_error_set(&e, ERROR_LINE_TOO_LONG, "the request head");
 		fetch_fail(f, &e);
 		return;
@@ -146,7 +146,7 @@ static void on_head_done(struct fetch *f)
 	f->facts.upstream_status = h->status;
 	stats_add(&f->pool->stats->requests[stats_code_of(h->status)], 1);
 	body_init(&f->body, h->framing, h->content_length);
-	if (fetch_follow(f))
+	if (fetch_challenged(f) || fetch_follow(f))
 		return;
 	const bool failed_hop = fetch_hop_failed(f);
 	switch (classify_head(h, f->rq.route)) {

@@ -138,7 +138,7 @@ void fetch_queue(struct fetch *f)
 {
 	struct conn *c;
 
-	if (!fetch_has_token(f))
+	if (!fetch_has_token(f) || !fetch_has_login(f))
 		return;
 	int r = pool_take(f->pool, &f->waiter, &c);
 	if (r == -EAGAIN)

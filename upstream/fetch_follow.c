@@ -14,8 +14,7 @@ static void fail(struct fetch *f, enum error_id id, const char *detail)
 	fetch_fail(f, &e);
 }
 
-/* The connection can carry more when the redirect's own body is here to its end. */
-static void leave_conn(struct fetch *f)
+void fetch_leave_conn(struct fetch *f)
 {
 	const struct http_head *h = &f->response.head;
 	char text[CLASSIFY_TEXT_MAX];
@@ -33,7 +32,8 @@ static void leave_conn(struct fetch *f)
 
 static void go_to(struct fetch *f, const struct conf_host *at, struct strview path)
 {
-	f->rq.anonymous |= at != f->rq.at; /* for good: what came back over another host is not trusted again */
+	f->strayed |= at != f->rq.at; /* for good: what came back over another host is not trusted again */
+	f->rq.anonymous = f->strayed || f->grant;
 	f->rq.at = at;
 	f->rq.path = path;
 	f->key = upstream_key(f->upstream, f->rq.registry, at);
@@ -52,7 +52,7 @@ static void follow(struct fetch *f, const struct redirect *to)
 	}
 	if (f->response.head.status == 303 && f->rq.method != HTTP_HEAD)
 		f->rq.method = HTTP_GET;
-	leave_conn(f);
+	fetch_leave_conn(f);
 	go_to(f, to->at, sv_str(path));
 	free(f->path);
 	f->path = path;
@@ -91,7 +91,8 @@ void fetch_begin_anew(struct fetch *f)
 		return;
 	f->hops = 0;
 	go_to(f, f->first_at, f->first_path);
-	f->rq.anonymous = false;
+	f->strayed = false;
+	f->rq.anonymous = f->grant != NULL;
 	free(f->path);
 	f->path = NULL;
 }

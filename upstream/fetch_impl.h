@@ -42,6 +42,10 @@ struct fetch {
 	struct retry retry;
 	struct fetch_error last;    /* of the last attempt: tells more than that the next was slow */
 	struct fetch_facts facts;
+	struct grant *grant;        /* held; NULL = the client's own credentials go along */
+	uint32_t shown;             /* serial of what was shown last; 0 = nothing */
+	unsigned challenged;        /* times the registry answered 401 */
+	bool strayed;               /* came by another host */
 	unsigned hops;              /* redirects followed since the beginning */
 	const struct conf_host *first_at; /* where it began */
 	struct strview first_path;
@@ -93,6 +97,17 @@ void fetch_token_refused(struct fetch *f, struct fetch_error *e);
 /* The header budget was spent waiting for it: e, which is what the last attempt knew, becomes what is told. */
 void fetch_token_late(struct fetch *f, struct fetch_error *e);
 
+/* --- fetch_login.c: the relay's own credentials for the registry --------------------------------------- */
+
+/* True: they are there, or none are needed so far.  False: the fetch waits (without a connection), or has failed. */
+bool fetch_has_login(struct fetch *f);
+/* The value of Authorization; NULL = nothing is shown, or what the client sent. */
+const char *fetch_show_login(struct fetch *f);
+/* The answer is a 401 and has been dealt with: asked again, or failed.  False: it is an answer like others. */
+bool fetch_challenged(struct fetch *f);
+/* The header budget was spent waiting for a token. */
+void fetch_login_late(struct fetch *f, struct fetch_error *e);
+
 /* --- fetch_answer.c: the request and the head of its answer -------------------------------------------- */
 
 void fetch_ask(struct fetch *f);
@@ -113,6 +128,8 @@ void fetch_expired(struct fetch *f);
 
 /* The answer is a redirect and has been dealt with: followed, or failed.  False: it is an answer like others. */
 bool fetch_follow(struct fetch *f);
+/* The answer is of no use; its connection is, when the answer is here to its end. */
+void fetch_leave_conn(struct fetch *f);
 /* The next attempt asks the registry again: what it redirects to is signed for a short time. */
 void fetch_begin_anew(struct fetch *f);
 /* Another host, where the registry redirected to, refuses: no answer of the registry's. */

@@ -48,6 +48,8 @@ void fetch_expired(struct fetch *f)
 		fetch_error_set(&e, ERROR_OVERLOADED, "no connection became free within %s", budget);
 	else if (f->state == FETCH_TOKEN)
 		fetch_token_late(f, &e);
+	else if (f->state == FETCH_LOGIN)
+		fetch_login_late(f, &e);
 	else if (f->state == FETCH_NAME)
 		fetch_error_set(&e, ERROR_PROXY_NAME, "no answer about the name within %s", budget);
 	else if (e.id == ERROR_NONE) /* otherwise the last attempt knew more than that this one is slow */

@@ -13,9 +13,13 @@ upstream_librrupstream_a_SOURCES = \
 	upstream/fetch_connect.c \
 	upstream/fetch_follow.c \
 	upstream/fetch_impl.h \
+	upstream/fetch_login.c \
 	upstream/fetch_retry.c \
 	upstream/fetch_states.def \
 	upstream/fetch_token.c \
+	upstream/grant.c upstream/grant.h \
+	upstream/login.c upstream/login.h \
+	upstream/offer.c upstream/offer.h \
 	upstream/path_shares.c upstream/path_shares.h \
 	upstream/pool.c upstream/pool.h \
 	upstream/proxy_token.c upstream/proxy_token.h \

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "fetch_impl.h"
 #include "http_wire.h"
+#include "login.h"
 #include "proxy_token.h"
 
 #define KEEPER_ASK_MS 1000
@@ -29,14 +30,26 @@ static bool key_eq(const struct pool_key *a, const struct pool_key *b)
 	       && strcmp(a->location_id, b->location_id) == 0;
 }
 
+static unsigned position(const struct conf *conf, const struct conf_registry *r)
+{
+	unsigned i = 0;
+
+	while (i < conf->registries && conf->registry[i] != r)
+		i++;
+	assert(i < conf->registries);
+	return i;
+}
+
+struct login *upstream_login(const struct upstream *u, const struct conf_registry *r)
+{
+	return u->login[position(u->heritage->conf, r)];
+}
+
 const struct pool_key *upstream_key(const struct upstream *u, const struct conf_registry *r, const struct conf_host *at)
 {
 	const struct conf *conf = u->heritage->conf;
-	unsigned own = 0, same = 0;
+	unsigned own = position(conf, r), same = 0;
 
-	while (own < conf->registries && conf->registry[own] != r)
-		own++;
-	assert(own < conf->registries);
 	if (at)
 		own = conf->registries + at->place;
 	assert(own < u->keys);
@@ -93,6 +106,29 @@ static int init_pools(struct upstream *u, struct err *reterr)
 	return 0;
 }
 
+static int init_logins(struct upstream *u, struct err *reterr)
+{
+	const struct conf *conf = u->heritage->conf;
+
+	for (unsigned i = 0; i < conf->registries; i++) {
+		if (!conf->registry[i]->login)
+			continue;
+		u->login[i] = login_new(u, conf->registry[i], reterr);
+		if (!u->login[i])
+			return reterr->code;
+	}
+	return 0;
+}
+
+static void free_parts(struct upstream *u)
+{
+	for (unsigned i = 0; i < CONF_REGISTRIES; i++)
+		login_free(TAKE(u->login[i]));
+	for (unsigned i = 0; i < u->pools; i++)
+		pool_done(&u->pool[i]);
+	free(u->key);
+}
+
 struct upstream *upstream_new(struct loop *l, const struct heritage *h, struct err *reterr)
 {
 	struct upstream *u = calloc(1, sizeof(*u));
@@ -110,10 +146,8 @@ struct upstream *upstream_new(struct loop *l, const struct heritage *h, struct e
 	if (getrandom(&u->random, sizeof(u->random), GRND_NONBLOCK) < 0)
 		u->random = clock_us(CLOCK_MONOTONIC) ^ (uint64_t)getpid() << 32;
 	wire_setup(UPSTREAM_BUF_SIZE);
-	if (init_pools(u, reterr) < 0 || init_keys(u, reterr) < 0) {
-		for (unsigned i = 0; i < u->pools; i++)
-			pool_done(&u->pool[i]);
-		free(u->key);
+	if (init_pools(u, reterr) < 0 || init_keys(u, reterr) < 0 || init_logins(u, reterr) < 0) {
+		free_parts(u);
 		free(u);
 		return NULL;
 	}
@@ -133,13 +167,11 @@ void upstream_free(struct upstream *u)
 {
 	if (!u)
 		return;
+	free_parts(u);
 	assert(u->fetches == 0);
-	for (unsigned i = 0; i < u->pools; i++)
-		pool_done(&u->pool[i]);
 	loop_defer_cancel(&u->burial);
 	bury_all(u);
 	bufpool_done(&u->bufs);
-	free(u->key);
 	free(u);
 }
 

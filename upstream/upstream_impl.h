@@ -16,6 +16,8 @@ struct grave {
 	void (*bury)(struct grave *g); /* frees the memory around g */
 };
 
+struct login;
+
 struct upstream {
 	struct loop *loop;
 	const struct heritage *heritage;
@@ -24,6 +26,7 @@ struct upstream {
 	unsigned pools;
 	struct pool_key *key; /* by position in conf->registry, then by conf_host.place */
 	unsigned keys;
+	struct login *login[CONF_REGISTRIES]; /* by position in conf->registry; NULL = none of our own */
 	struct list news;   /* struct fetch: wait for a name or a token */
 	struct list dead;   /* struct grave */
 	struct deferred burial;
@@ -36,6 +39,9 @@ struct upstream {
 /* The key of a registry of the configuration, or of one of its other hosts (at; NULL = the registry itself); those
  * that mean the same share one. */
 const struct pool_key *upstream_key(const struct upstream *u, const struct conf_registry *r, const struct conf_host *at);
+
+/* The relay's own credentials for that registry; NULL: there are none. */
+struct login *upstream_login(const struct upstream *u, const struct conf_registry *r);
 
 /* g's owner is freed at the end of the turn, or with u. */
 void upstream_bury(struct upstream *u, struct grave *g, void (*bury)(struct grave *g));

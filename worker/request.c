@@ -139,6 +139,8 @@ void request_for_fetch(const struct request *rq, struct fetch_request *ret)
 		.fields = rq->fields,
 		.id = sv_str(rq->id),
 		.urgent = rq->route.kind != ROUTE_BLOB,
+		.login = rq->route.kind != ROUTE_TOKEN,
+		.repository = rq->route.repository,
 		.body = form_view(&rq->form),
 	};
 }

@@ -1,11 +1,14 @@
-"""A mounted ConfigMap that is swapped reloads by itself; nothing else does."""
+"""A mounted ConfigMap that is swapped reloads by itself, and so do changed credentials of a registry; nothing else does."""
+import base64
+import itertools
 import os
 import shutil
 
 import pytest
 from tools import rawhttp
 from tools.origin import ok
-from tools.process import wait_until
+from tools.process import run, wait_until
+from tools.relay import REGCTL
 
 
 class Mount:
@@ -89,3 +92,53 @@ def test_directory_that_is_replaced_is_found_again(mounted):
     wait_until(lambda: reloads(mounted) == 1, 30, "the new directory")
     mounted.mount.swap(mounted.text + "location_id = L2\n")
     wait_until(lambda: reloads(mounted) == 2, 30, "a swap in it")
+
+
+# --- credentials ------------------------------------------------------------------------------------------------------
+
+def basic(password):
+    return "Basic " + base64.b64encode(f"relay:{password}".encode()).decode()
+
+
+@pytest.fixture
+def guarded(start_relay, origin, tmp_path):
+    """A registry that takes what `good` says, and a relay that has credentials in a file."""
+    def handler(request, send):
+        if request.header("Authorization") == guarded.good:
+            send(ok())
+        else:
+            send(ok(status="401 Unauthorized", headers=[("WWW-Authenticate", 'Basic realm="r"')]))
+    origin.route(".*", handler)
+    file = tmp_path / "login"
+    file.write_text(basic("old"))
+    guarded = start_relay(proxy=origin.address, registries={"default": {
+        "host": "myregistry.kyma:25002", "authorization": f"file:{file}", "allow": "team/**"}})
+    guarded.file, guarded.good = file, basic("old")
+    return guarded
+
+
+def test_new_credentials_are_taken_over(guarded):
+    assert rawhttp.get(guarded.port, "/v2/").status == 200
+    guarded.good = basic("new")
+    assert rawhttp.get(guarded.port, "/v2/").status == 503
+    guarded.file.write_text(basic("new"))
+    guarded.wait_stat("regrelay_config_reloads_total", 1, result="ok")
+    assert rawhttp.get(guarded.port, "/v2/").status == 200   # a new generation knows nothing of the refusal
+
+
+def test_broken_credentials_are_refused_until_mended(guarded):
+    guarded.file.write_text("nonsense")
+    guarded.wait_stat("regrelay_config_reloads_total", 1, result="failed")
+    assert str(guarded.file) in guarded.status()["last_reload"]["error"]
+    assert rawhttp.get(guarded.port, "/v2/").status == 200
+    guarded.file.write_text(basic("old"))
+    guarded.wait_stat("regrelay_config_reloads_total", 1, result="ok")
+    assert not guarded.status()["last_reload"]["error"]
+
+
+def test_a_dry_run_says_that_they_changed(guarded):
+    def told():
+        guarded.file.write_text(basic(f"new{next(count)}"))   # another one each time: it may be taken over meanwhile
+        return "[registry] authorization" in run([REGCTL, "-s", guarded.control, "reload", "--dry-run"]).stdout
+    count = itertools.count()
+    wait_until(told, 20, "the key in the differences")

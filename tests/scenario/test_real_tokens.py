@@ -2,6 +2,7 @@
 the relay, with nothing but the pull secret, from docker-registry with a token server and a storage behind it."""
 import concurrent.futures
 import contextlib
+import json
 import re
 
 import pytest
@@ -157,6 +158,19 @@ def test_a_pull_with_tokens(land, relay_of, ctrd, post):
     assert {request.method for request in asked} == ({"POST"} if post == "ok" else {"POST", "GET"})
     assert {request.header("Host") for request in asked} == {AUTH}
     assert land.authorizations(AUTH_VHOST) == ({None} if post == "ok" else {None, "Basic"})
+
+
+def test_nodes_without_a_pull_secret(land, relay_of, client, tmp_path):
+    """The relay has the credentials: nobody else needs any, and the token server is asked by the relay alone."""
+    file = tmp_path / ".dockerconfigjson"
+    file.write_text(json.dumps({"auths": {VHOST: {"username": land.auth.user, "password": land.auth.password}}}))
+    relay = relay_of(land, authorization=f"file:{file}", allow="team/**")
+    for _ in range(2):
+        done = pull(client, relay, land, credentials=None)
+        assert done.returncode == 0, done.stderr
+    asked = land.heard(land.auth)
+    assert {request.method for request in asked} == {"GET"} and land.authorizations(AUTH_VHOST) == {"Basic"}
+    assert len(asked) <= 2 * 2  # two workers; one token for /v2/, one for the repository
 
 
 def test_skopeo_asks_by_get(land, relay_of, tmp_path):

@@ -33,7 +33,7 @@ static void init(struct setup *s)
 
 static void assert_head(struct setup *s, enum http_method method, const char *expected)
 {
-	assert_true(ask_build(&s->out, &s->rq, method, NULL));
+	assert_true(ask_build(&s->out, &s->rq, method, NULL, NULL));
 	assert_true(buf_put(&s->out, sv_make("", 1)));
 	assert_string_equal((char *)s->mem, expected);
 }
@@ -141,9 +141,9 @@ static void what_fits_can_be_built(void **state)
 	assert_in_range(s.rq.fields, 10, ARRAY_LEN(many) - 1);
 	assert_true(sv_eq(what, SV("the request head")));
 	s.rq.fields--;
-	assert_true(ask_build(&s.out, &s.rq, HTTP_GET, NULL));
+	assert_true(ask_build(&s.out, &s.rq, HTTP_GET, NULL, NULL));
 	s.out = (struct buf){ .mem = s.mem, .cap = 100 };
-	assert_false(ask_build(&s.out, &s.rq, HTTP_GET, NULL));
+	assert_false(ask_build(&s.out, &s.rq, HTTP_GET, NULL, NULL));
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-/* Has a file changed?  Keeper. */
+/* Has a file changed?  Any process. */
 #include "fingerprint.h"
 
 #include <dirent.h>

@@ -1,5 +1,5 @@
 /* Has a file, or a directory of small files, changed since it was looked at?  Told by stat alone, so that it can be asked
- * twice a second.  Keeper. */
+ * twice a second.  Master and keeper. */
 #ifndef FINGERPRINT_H
 #define FINGERPRINT_H
 
