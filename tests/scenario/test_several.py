@@ -1,4 +1,5 @@
 """Several registries behind one connectivity proxy: nothing of one reaches the other, and who mixes them up is named."""
+import base64
 import concurrent.futures
 import json
 
@@ -13,6 +14,7 @@ PLACES = {"one": ("one.kyma:25002", ""), "two": ("two.kyma:25002", ""), "far": (
           "default": ("default.kyma:25002", "")}
 KEYS = {"one": {"prefix": "one"}, "two": {"ns": "two.corp"}, "far": {"match_host": "far.corp"}, "default": {"default": "yes"}}
 CLIENTS, ROUNDS = 16, 25
+DENIED = ok(b"{}", status="401 Unauthorized", headers=[("WWW-Authenticate", 'Basic realm="r"')])
 
 
 class Backend(Origin):
@@ -21,7 +23,8 @@ class Backend(Origin):
     def __init__(self, name):
         super().__init__()
         self.name, self.certificate, self.url = name, None, f"http://{self.address}"
-        self.route("/.*", lambda r, send: send(ok(self.says(r))))
+        self.wants = None           # the Authorization that it answers to; None = any
+        self.route("/.*", lambda r, send: send(ok(self.says(r)) if self.wants in (None, r.header("Authorization")) else DENIED))
 
     def says(self, request):
         return json.dumps({"registry": self.name, "authorization": request.header("Authorization"),
@@ -50,8 +53,14 @@ def request_of(name, tail="manifests/t1"):
     return path + ("?ns=two.corp" if name == "two" else ""), "far.corp" if name == "far" else "localhost"
 
 
-def pull(relay, number):
-    """One client that asks all registries in turn over one connection; what came out wrong."""
+def own(name):
+    """The relay's own credentials for that registry."""
+    return "Basic " + base64.b64encode(f"{name}:own-{name}".encode()).decode()
+
+
+def pull(relay, number, shown=None):
+    """One client that asks all registries in turn over one connection; what came out wrong.  shown: what registries are
+    to see of it, by their name (default: what the client sends)."""
     names, wrong = list(PLACES), []
     with rawhttp.Connection(relay.port, timeout=30) as c:
         for turn in range(ROUNDS):
@@ -62,7 +71,7 @@ def pull(relay, number):
             answer = c.get(path, headers=[("Authorization", secret)], host=host)
             said = json.loads(answer.body)
             if (answer.status, said.get("registry"), said.get("authorization"), said.get("target")) != \
-                    (200, name, secret, f"/v2/team/app/{tail}"):
+                    (200, name, shown(name) if shown else secret, f"/v2/team/app/{tail}"):
                 wrong.append((name, answer.status, said))
     return wrong
 
@@ -85,6 +94,23 @@ def test_sixteen_clients_and_nothing_crosses_over(tmp_path, stack, start_relay, 
     assert len(by_connection) < CLIENTS * ROUNDS, "connections are used again"
     for name, backend in backends.items():
         assert {r.header("Authorization")[:-1].rstrip("0123456789") for r in backend.requests} == {f"Basic {name}"}
+
+
+def test_sixteen_clients_and_credentials_that_are_the_relays(tmp_path, stack, start_relay, backends):
+    """Each registry is shown its own, and never a client's."""
+    standin = start_standin(tmp_path, stack, backends, other_host="serve")
+    sections = registries()
+    for name, backend in backends.items():
+        backend.wants = own(name)
+        (tmp_path / name).write_text(own(name))
+        sections[name] |= {"authorization": f"file:{tmp_path / name}", "allow": "team/**"}
+    relay = start_relay(proxy=standin.address, registries=sections)
+    relay.secrets += [own(name).partition(" ")[2] for name in backends]
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+        wrong = [w for ws in pool.map(lambda n: pull(relay, n, shown=own), range(CLIENTS)) for w in ws]
+    assert not wrong, wrong[:3]
+    for name, backend in backends.items():
+        assert {r.header("Authorization") for r in backend.requests} == {None, own(name)}
 
 
 def test_an_unknown_ns_is_no_registry_of_ours(start_relay, origin):
