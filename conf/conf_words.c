@@ -10,7 +10,7 @@ struct word {
 	int value;
 };
 
-static const struct word sandbox[] = { { "auto", CONF_SANDBOX_AUTO }, { "off", CONF_SANDBOX_OFF }, { NULL, 0 } };
+static const struct word sandbox[] = { { "auto", CONF_SANDBOX_AUTO }, { "required", CONF_SANDBOX_REQUIRED }, { "off", CONF_SANDBOX_OFF }, { NULL, 0 } };
 static const struct word level[] = { { "debug", LOG_LEVEL_DEBUG },     { "info", LOG_LEVEL_INFO },
 	                             { "notice", LOG_LEVEL_NOTICE },   { "warning", LOG_LEVEL_WARNING },
 	                             { "error", LOG_LEVEL_ERROR },     { NULL, 0 } };
@@ -45,8 +45,6 @@ int conf_word_parse(const struct conf_key *k, struct strview text, void *field, 
 {
 	char all[160] = "";
 
-	if (k->kind == KIND_SANDBOX && sv_eq(text, SV("required")))
-		return err_set(reterr, -EINVAL, "'required' cannot be met: the sandbox is not built yet");
 	for (const struct word *w = words_of(k->kind); w->text; w++) {
 		if (sv_eq(text, sv_str(w->text))) {
 			memcpy(field, &w->value, sizeof(w->value));

@@ -10,10 +10,12 @@
 #include "admin.h"
 #include "cp_tokens.h"
 #include "exitcode.h"
+#include "keeper_confine.h"
 #include "log.h"
 #include "msg.h"
 #include "names.h"
 #include "probe.h"
+#include "sandbox.h"
 
 #define BEAT_MS       500
 #define REPORT_MS     1000
@@ -143,10 +145,19 @@ static void on_beat(struct timer *t)
 	loop_timer_in(&k->loop, t, BEAT_MS, on_beat);
 }
 
+static void tell_denied(void)
+{
+	const char *denied = sandbox_told();
+
+	if (denied)
+		log_warning("the sandbox denied the keeper %s()", denied);
+}
+
 static void on_report(struct timer *t)
 {
 	struct keeper *k = container_of(t, struct keeper, report);
 
+	tell_denied();
 	stats_report_process(k->h->stats);
 	loop_timer_in(&k->loop, t, REPORT_MS, on_report);
 }
@@ -197,7 +208,7 @@ static int keeper_open(struct keeper *k, struct err *reterr)
 	cp_tokens_listen(k->tokens, on_news, k);
 	on_beat(&k->beat);
 	on_report(&k->report);
-	return 0;
+	return keeper_confine(k->h, reterr);
 }
 
 static void keeper_close(struct keeper *k)
@@ -241,5 +252,6 @@ int keeper_main(const struct heritage *h)
 		k.status = EXITCODE_SOFTWARE;
 	}
 	keeper_close(&k);
+	tell_denied();
 	return k.status;
 }

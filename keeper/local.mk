@@ -5,6 +5,7 @@ keeper_librrkeeper_a_SOURCES = \
 	keeper/admin.c keeper/admin.h \
 	keeper/admin_client.c keeper/admin_client.h keeper/admin_states.def \
 	keeper/cp_tokens.c keeper/cp_tokens.h \
+	keeper/keeper_confine.c keeper/keeper_confine.h \
 	keeper/keeper.h keeper/keeper_main.c \
 	keeper/known.c keeper/known.h \
 	keeper/lookup.c keeper/lookup.h \

@@ -1,6 +1,6 @@
 noinst_LIBRARIES += lib/librrlib.a
 lib_librrlib_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIB_INC)
-lib_librrlib_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
+lib_librrlib_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS) $(SECCOMP_CFLAGS)
 lib_librrlib_a_SOURCES = \
 	lib/base64.c lib/base64.h \
 	lib/buf.c lib/buf.h \
@@ -18,6 +18,7 @@ lib_librrlib_a_SOURCES = \
 	lib/http_head.c lib/http_head.h \
 	lib/http_octets.h \
 	lib/http_wire.c lib/http_wire.h \
+	lib/landlock.c lib/landlock.h \
 	lib/list.h \
 	lib/log.c lib/log.h lib/log_events.def \
 	lib/log_journal.c lib/log_journal.h \
@@ -26,6 +27,7 @@ lib_librrlib_a_SOURCES = \
 	lib/msg.c lib/msg.def lib/msg.h \
 	lib/num.c lib/num.h \
 	lib/pulls.c lib/pulls.h \
+	lib/sandbox.c lib/sandbox.h lib/sandbox_calls.def \
 	lib/secret.c lib/secret.h \
 	lib/sha256.c lib/sha256.h \
 	lib/shm.c lib/shm.h \

@@ -95,15 +95,50 @@ void stats_zero_gauges(struct stats_slot *slot)
 	}
 }
 
+/* Opened once: a confined process opens nothing any more. */
+static struct {
+	pid_t pid; /* a child inherits what its parent had here, and must not use it */
+	int statm, fds;
+	uint64_t cpu_us; /* reported so far: the slot goes on from where its last owner stopped */
+} process;
+
+static void open_process(void)
+{
+	process.pid = getpid();
+	process.cpu_us = 0;
+	process.statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	process.fds = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+void stats_report_end(void)
+{
+	if (process.pid != getpid())
+		return;
+	close_p(&process.statm);
+	close_p(&process.fds);
+	process.pid = 0;
+}
+
+static void report_cpu(struct stats_slot *slot)
+{
+	struct rusage ru;
+
+	if (getrusage(RUSAGE_SELF, &ru) < 0)
+		return;
+	const uint64_t us = (uint64_t)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000000u
+	                    + (uint64_t)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec);
+	if (us > process.cpu_us) {
+		stats_add(&slot->cpu_us, us - process.cpu_us);
+		process.cpu_us = us;
+	}
+}
+
 static void report_rss(struct stats_slot *slot)
 {
 	char text[128];
 	unsigned long total, resident;
-	CLEANUP(close_p) int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	const ssize_t n = pread(process.statm, text, sizeof(text) - 1, 0);
 
-	if (fd < 0)
-		return;
-	ssize_t n = read(fd, text, sizeof(text) - 1);
 	if (n <= 0)
 		return;
 	text[n] = '\0';
@@ -111,41 +146,36 @@ static void report_rss(struct stats_slot *slot)
 		stats_set(&slot->resident_bytes, (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
+static uint64_t count_fds(void)
+{
+	alignas(struct dirent64) char entries[4096];
+	uint64_t count = 0;
+	ssize_t n;
+
+	if (lseek(process.fds, 0, SEEK_SET) < 0)
+		return 0;
+	while ((n = getdents64(process.fds, entries, sizeof(entries))) > 0)
+		for (ssize_t at = 0; at < n; at += ((const struct dirent64 *)(const void *)(entries + at))->d_reclen)
+			count++;
+	return count > 2 ? count - 2 : 0; /* "." and ".." */
+}
+
 static void report_fds(struct stats_slot *slot)
 {
-	uint64_t count = 0;
-	DIR *d = opendir("/proc/self/fd");
-
-	if (!d)
-		return;
-	while (readdir(d))
-		count++;
-	(void)closedir(d);
-	if (count > 3)
-		stats_set(&slot->open_fds, count - 3); /* ".", ".." and the directory itself */
+	const uint64_t count = count_fds();
 	struct rlimit limit;
+
+	if (count)
+		stats_set(&slot->open_fds, count);
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
 		stats_set(&slot->max_fds, limit.rlim_cur);
 }
 
 void stats_report_process(struct stats_slot *slot)
 {
-	static uint64_t reported_us; /* of this process: the slot goes on from where its last owner stopped */
-	static pid_t reporter;
-	struct rusage ru;
-
-	if (reporter != getpid()) { /* a child's usage starts at 0 again */
-		reporter = getpid();
-		reported_us = 0;
-	}
-	if (getrusage(RUSAGE_SELF, &ru) == 0) {
-		uint64_t us = (uint64_t)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000000u
-		              + (uint64_t)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec);
-		if (us > reported_us) {
-			stats_add(&slot->cpu_us, us - reported_us);
-			reported_us = us;
-		}
-	}
+	if (process.pid != getpid())
+		open_process();
+	report_cpu(slot);
 	report_rss(slot);
 	report_fds(slot);
 }

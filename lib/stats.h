@@ -110,7 +110,9 @@ const char *stats_reason_name(enum stats_reason r);   /* "dns" ... */
 void stats_zero_gauges(struct stats_slot *slot);
 
 /* Writes rusage, RSS and the number of open fds of this process into its slot; cheap enough for once a second.
- * Needs /proc: what cannot be read stays as it was. */
+ * Needs /proc, from which the first call of a process opens what all later ones read: what cannot be read stays as it was. */
 void stats_report_process(struct stats_slot *slot);
+/* Closes what that opened. */
+void stats_report_end(void);
 
 #endif

@@ -279,6 +279,7 @@ static void close_all(struct master *m)
 	sd_event_unref(m->event);
 	log_share_level(NULL);
 	log_count_drops(NULL);
+	stats_report_end();
 	shm_close(m->shm);
 }
 

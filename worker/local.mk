@@ -6,6 +6,7 @@ worker_librrworker_a_SOURCES = \
 	worker/access.c worker/access.h \
 	worker/answer_head.c worker/answer_head.h \
 	worker/client_body.c worker/client_body.h \
+	worker/worker_confine.c worker/worker_confine.h \
 	worker/fields.c worker/fields.h \
 	worker/form.c worker/form.h \
 	worker/http_date.c worker/http_date.h \

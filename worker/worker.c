@@ -9,12 +9,14 @@
 #include <unistd.h>
 
 #include "acceptor.h"
-#include "worker_channel.h"
 #include "clock.h"
 #include "exitcode.h"
 #include "log.h"
+#include "sandbox.h"
 #include "service.h"
 #include "session.h"
+#include "worker_channel.h"
+#include "worker_confine.h"
 
 #define BEAT_MS        500
 #define BEATS_A_REPORT 2
@@ -142,10 +144,19 @@ static void on_wake(struct watch *watch, uint32_t events)
 		upstream_news(w->service.upstream);
 }
 
+static void tell_denied(void)
+{
+	const char *denied = sandbox_told();
+
+	if (denied)
+		log_warning("the sandbox denied a worker %s()", denied);
+}
+
 static void on_beat(struct timer *t)
 {
 	struct worker *w = container_of(t, struct worker, beat);
 
+	tell_denied();
 	stats_set(&w->h->stats->beat_ms, clock_now_ms());
 	if (w->beats++ % BEATS_A_REPORT == 0)
 		stats_report_process(w->h->stats);
@@ -225,8 +236,8 @@ static int start(struct worker *w, struct err *reterr)
 	/* The end of the channel tells when the master dies; this is the second line. */
 	if (w->h->master_pid > 0 && (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != w->h->master_pid))
 		return err_set(reterr, -ESRCH, "the master is gone already");
-	on_beat(&w->beat);
-	return 0;
+	on_beat(&w->beat); /* its report opens what is read of this process: before the sandbox */
+	return worker_confine(w->h, reterr);
 }
 
 /* Memory of what ended goes with the end of a turn. */
@@ -309,5 +320,6 @@ int worker_main(const struct heritage *h)
 	w.loop.epoll_fd = -1;
 	enum exitcode status = run(&w);
 	stop(&w);
+	tell_denied();
 	return (int)status;
 }

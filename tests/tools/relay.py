@@ -20,7 +20,7 @@ from .process import Process, ProcessError, run, starting, wait_until
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("REGRELAY_BUILD") or TOP / "build").resolve()
 REGRELAYD, REGCTL = BUILD / "regrelayd", BUILD / "regctl"
-_ALARMING = re.compile(r"Sanitizer|runtime error:|Assertion|assertion|\balert\b|stack smashing|double free|corrupted")
+_ALARMING = re.compile(r"Sanitizer|the sandbox denied|runtime error:|Assertion|assertion|\balert\b|stack smashing|double free|corrupted")
 
 
 def is_sanitized():
