@@ -1,19 +1,13 @@
 """Confinement of the children, seen from outside; what it denies is tried in tests/unit/test_sandbox.c."""
-import ctypes
 import platform
 
 import pytest
 from tools import rawhttp
+from tools.kernel import has_landlock
 from tools.origin import Origin, ok
 from tools.relay import is_sanitized
 
 pytestmark = pytest.mark.skipif(is_sanitized(), reason="sanitizers need what is taken away")
-CREATE_RULESET = 444  # of landlock, on all machines
-
-
-def has_landlock():
-    libc = ctypes.CDLL(None, use_errno=True)
-    return libc.syscall(CREATE_RULESET, None, 0, 1) > 0
 
 
 def confinement(pid):

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from tools import machine, ports, rawhttp
+from tools.kernel import has_landlock
 from tools.origin import Origin, ok
 from tools.process import find, run, wait_until
 from tools.relay import BUILD, TOP
@@ -39,6 +40,15 @@ def box(tmp_path_factory):
         m.run("systemd-sysusers", check=True)
         m.run("systemctl", "daemon-reload", check=True)
         yield m
+
+
+def http_get(port, path):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
 
 
 def http_status(port, path):
@@ -99,6 +109,8 @@ def test_start_is_ready_when_it_returns_and_pulls_work_under_the_full_hardening(
     uid = box.run("id", "-u", "regrelay").stdout.strip()
     assert re.search(rf"^Uid:\s+{uid}\s+{uid}\s+{uid}\s+{uid}$", status, re.M)
     assert re.search(r"^CapEff:\s+0+$", status, re.M) and re.search(r"^NoNewPrivs:\s+1$", status, re.M)
+    confined = [int(n) for n in re.findall(r"^regrelay_sandboxed_processes\{.*\} (\d+)$", http_get(unit.admin, "/metrics"), re.M)]
+    assert len(confined) == 2 and (min if has_landlock() else max)(confined) > 1, "the unit's own filter leaves room for the daemon's"
 
 
 def test_good_reload_and_bad_reload(unit, box):
