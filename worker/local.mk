@@ -5,6 +5,7 @@ worker_librrworker_a_SOURCES = \
 	worker/acceptor.c worker/acceptor.h \
 	worker/access.c worker/access.h \
 	worker/answer_head.c worker/answer_head.h \
+	worker/budget.c worker/budget.h \
 	worker/client_body.c worker/client_body.h \
 	worker/worker_confine.c worker/worker_confine.h \
 	worker/fields.c worker/fields.h \

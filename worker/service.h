@@ -28,6 +28,7 @@ struct service {
 	unsigned count; /* of sessions, lingering ones too */
 	uint64_t next_id;
 	bool draining;      /* every next answer says Connection: close */
+	uint64_t crowded_told_ms; /* when the log last heard of one; 0 = never */
 	unsigned cut;       /* exchanges that service_cut ended */
 	service_fn *on_end; /* a session has ended; must not open or end others */
 };
@@ -37,6 +38,10 @@ void service_init(struct service *sv, struct loop *l, const struct conf *c, stru
                   struct pulls_table *pulls, struct upstream *u, service_fn *on_end);
 /* All sessions must have ended and the loop's deferred work be done. */
 void service_done(struct service *sv);
+
+/* True: that address has as many connections as it may ([listen] max_connections_per_address), and must not have another one;
+ * counted, and told in the log now and then. */
+bool service_is_crowded(struct service *sv, const struct sockaddr *peer, socklen_t len);
 
 /* From now on connections end with their next answer, idle ones after a short silence. */
 void service_drain(struct service *sv);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "acceptor.h"
+#include "budget.h"
 #include "clock.h"
 #include "exitcode.h"
 #include "log.h"
@@ -184,8 +185,12 @@ static int signals_open(struct worker *w)
 static int on_accepted(struct acceptor *a, int fd, const struct sockaddr *peer, socklen_t len)
 {
 	struct worker *w = container_of(a, struct worker, acceptor);
-	int r = session_open(&w->service, fd, peer, len);
 
+	if (service_is_crowded(&w->service, peer, len)) {
+		close_p(&fd);
+		return 0;
+	}
+	int r = session_open(&w->service, fd, peer, len);
 	if (r == 0)
 		acceptor_clients(a, w->service.count);
 	return r;
@@ -203,6 +208,17 @@ static int open_events(struct worker *w, struct err *reterr)
 	return r < 0 ? err_sys(reterr, r, "cannot set up the worker's events") : 0;
 }
 
+/* Told once a generation. */
+static unsigned clients_at_most(const struct heritage *h)
+{
+	const unsigned wanted = h->conf->listen.max_connections, can = budget_clients(wanted, h->wakes);
+
+	if (can < wanted && h->number == 0)
+		log_warning("[listen] max_connections: %u clients need %u descriptors, more than the limit (LimitNOFILE=, "
+		            "ulimit -n): serving %u a worker", wanted, wanted * BUDGET_A_CLIENT + BUDGET_OTHERS, can);
+	return can;
+}
+
 static int open_service(struct worker *w, struct err *reterr)
 {
 	const struct heritage *h = w->h;
@@ -213,7 +229,7 @@ static int open_service(struct worker *w, struct err *reterr)
 		return -ENOMEM;
 	service_init(&w->service, &w->loop, c, h->stats, &h->shm->pulls[h->slot], u, on_session_end);
 	const struct acceptor_options o = {
-		.limit = c->listen.max_connections,
+		.limit = clients_at_most(h),
 		.workers = c->master.workers,
 		.send_timeout = c->listen.send_timeout,
 		.take = on_accepted,

@@ -1,4 +1,7 @@
 """Limits: heads, lines, fields, connections, time."""
+import contextlib
+import re
+
 import pytest
 from tools import rawhttp
 from tools.origin import ok
@@ -144,3 +147,49 @@ def test_stalled_upstream_body_is_cut(start_relay, origin):
     answer = rawhttp.get(relay.port, "/v2/")
     assert not answer.complete and answer.body == b"abc"
     never.set()
+
+
+def test_too_few_descriptors_mean_fewer_clients(start_relay, origin):
+    """The cap is lowered before it hurts: clients wait in the queue, and nobody meets EMFILE."""
+    origin.answer("/v2/", ok())
+    relay = start_relay(proxy=origin.address, workers=1, wrapper=("prlimit", "--nofile=100:100"))
+    relay.wait_log(r"4096 clients need 8256 descriptors.*serving \d+ a worker")
+    most = int(re.search(r"serving (\d+) a worker", relay.process.text())[1])
+    assert 4 < most < 20
+    held = [rawhttp.Connection(relay.port) for _ in range(most)]
+    for c in held:
+        assert c.get("/v2/").status == 200
+    late = rawhttp.Connection(relay.port)
+    late.request("/v2/")
+    held[0].close()
+    assert late.answer().status == 200
+    assert relay.stat("regrelay_accept_paused_total") == 0
+    for c in (*held[1:], late):
+        c.close()
+
+
+def test_the_soft_limit_of_descriptors_is_raised(start_relay, origin):
+    origin.answer("/v2/", ok())
+    relay = start_relay(proxy=origin.address, workers=1, wrapper=("prlimit", "--nofile=256:20000"))
+    with open(f"/proc/{relay.worker_pids()[0]}/limits") as limits:
+        assert re.search(r"^Max open files\s+(8\d\d\d)\s+20000", limits.read(), re.M)
+    assert "descriptors, more than the limit" not in relay.process.text()
+
+
+def test_an_address_has_so_many_connections_and_no_more(start_relay, origin):
+    origin.answer("/v2/", ok())
+    relay = start_relay(proxy=origin.address, workers=1, settings={"listen": {"max_connections_per_address": 3}})
+    held = [rawhttp.Connection(relay.port) for _ in range(3)]
+    for c in held:
+        assert c.get("/v2/").status == 200
+    for _ in range(3):
+        with rawhttp.Connection(relay.port) as c, contextlib.suppress(OSError):
+            c.request("/v2/")
+            assert c.rest() == b""
+    assert relay.stat("regrelay_client_connections_refused_total", reason="address") == 3
+    assert relay.process.text().count("127.0.0.1 has 3 connections already") == 1
+    held.pop().close()
+    wait_until(lambda: relay.workers()[0]["sessions"] == 2, 5, "one to be gone")
+    assert rawhttp.get(relay.port, "/v2/").status == 200
+    for c in held:
+        c.close()
