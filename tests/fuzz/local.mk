@@ -1,0 +1,62 @@
+# Fuzz targets.  With --enable-fuzz libFuzzer drives them (./dev fuzz); otherwise they run over their corpus, as tests.
+FUZZ_INC = $(WORKER_INC) $(KEEPER_INC) $(MASTER_INC) -I$(srcdir)/tests/fuzz
+FUZZ_LIBS = master/librrmaster.a worker/librrworker.a keeper/librrkeeper.a $(UPSTREAM_LIBS) $(SYSTEMD_LIBS) $(CARES_LIBS) $(JANSSON_LIBS)
+FUZZ_COMMON = tests/fuzz/fuzz.c tests/fuzz/fuzz.h tests/fuzz/fuzz_head.h
+if FUZZ
+FUZZ_MAIN =
+FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
+else
+FUZZ_MAIN = tests/fuzz/replay.c
+FUZZ_LINK = $(AM_LDFLAGS)
+endif
+EXTRA_DIST += tests/fuzz/corpus
+check_PROGRAMS += tests/fuzz/fuzz_request
+tests_fuzz_fuzz_request_SOURCES = tests/fuzz/fuzz_request.c $(FUZZ_COMMON) $(FUZZ_MAIN)
+tests_fuzz_fuzz_request_CPPFLAGS = $(AM_CPPFLAGS) $(FUZZ_INC)
+tests_fuzz_fuzz_request_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_request_LDFLAGS = $(FUZZ_LINK)
+check_PROGRAMS += tests/fuzz/fuzz_response
+tests_fuzz_fuzz_response_SOURCES = tests/fuzz/fuzz_response.c $(FUZZ_COMMON) $(FUZZ_MAIN)
+tests_fuzz_fuzz_response_CPPFLAGS = $(AM_CPPFLAGS) $(FUZZ_INC)
+tests_fuzz_fuzz_response_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_response_LDFLAGS = $(FUZZ_LINK)
+check_PROGRAMS += tests/fuzz/fuzz_chunk
+tests_fuzz_fuzz_chunk_SOURCES = tests/fuzz/fuzz_chunk.c $(FUZZ_COMMON) $(FUZZ_MAIN)
+tests_fuzz_fuzz_chunk_CPPFLAGS = $(AM_CPPFLAGS) $(FUZZ_INC)
+tests_fuzz_fuzz_chunk_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_chunk_LDFLAGS = $(FUZZ_LINK)
+check_PROGRAMS += tests/fuzz/fuzz_challenge
+tests_fuzz_fuzz_challenge_SOURCES = tests/fuzz/fuzz_challenge.c $(FUZZ_COMMON) $(FUZZ_MAIN)
+tests_fuzz_fuzz_challenge_CPPFLAGS = $(AM_CPPFLAGS) $(FUZZ_INC)
+tests_fuzz_fuzz_challenge_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_challenge_LDFLAGS = $(FUZZ_LINK)
+check_PROGRAMS += tests/fuzz/fuzz_url
+tests_fuzz_fuzz_url_SOURCES = tests/fuzz/fuzz_url.c $(FUZZ_COMMON) $(FUZZ_MAIN)
+tests_fuzz_fuzz_url_CPPFLAGS = $(AM_CPPFLAGS) $(FUZZ_INC)
+tests_fuzz_fuzz_url_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_url_LDFLAGS = $(FUZZ_LINK)
+check_PROGRAMS += tests/fuzz/fuzz_path
+tests_fuzz_fuzz_path_SOURCES = tests/fuzz/fuzz_path.c $(FUZZ_COMMON) $(FUZZ_MAIN)
+tests_fuzz_fuzz_path_CPPFLAGS = $(AM_CPPFLAGS) $(FUZZ_INC)
+tests_fuzz_fuzz_path_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_path_LDFLAGS = $(FUZZ_LINK)
+check_PROGRAMS += tests/fuzz/fuzz_ini
+tests_fuzz_fuzz_ini_SOURCES = tests/fuzz/fuzz_ini.c $(FUZZ_COMMON) $(FUZZ_MAIN)
+tests_fuzz_fuzz_ini_CPPFLAGS = $(AM_CPPFLAGS) $(FUZZ_INC)
+tests_fuzz_fuzz_ini_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_ini_LDFLAGS = $(FUZZ_LINK)
+check_PROGRAMS += tests/fuzz/fuzz_control
+tests_fuzz_fuzz_control_SOURCES = tests/fuzz/fuzz_control.c $(FUZZ_COMMON) $(FUZZ_MAIN)
+tests_fuzz_fuzz_control_CPPFLAGS = $(AM_CPPFLAGS) $(FUZZ_INC)
+tests_fuzz_fuzz_control_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_control_LDFLAGS = $(FUZZ_LINK)
+check_PROGRAMS += tests/fuzz/fuzz_msg
+tests_fuzz_fuzz_msg_SOURCES = tests/fuzz/fuzz_msg.c $(FUZZ_COMMON) $(FUZZ_MAIN)
+tests_fuzz_fuzz_msg_CPPFLAGS = $(AM_CPPFLAGS) $(FUZZ_INC)
+tests_fuzz_fuzz_msg_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_msg_LDFLAGS = $(FUZZ_LINK)
+check_PROGRAMS += tests/fuzz/fuzz_token
+tests_fuzz_fuzz_token_SOURCES = tests/fuzz/fuzz_token.c $(FUZZ_COMMON) $(FUZZ_MAIN)
+tests_fuzz_fuzz_token_CPPFLAGS = $(AM_CPPFLAGS) $(FUZZ_INC)
+tests_fuzz_fuzz_token_LDADD = $(FUZZ_LIBS)
+tests_fuzz_fuzz_token_LDFLAGS = $(FUZZ_LINK)
