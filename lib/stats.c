@@ -92,6 +92,7 @@ void stats_zero_gauges(struct stats_slot *slot)
 		stats_set(&slot->upstream[i].connections, 0);
 		stats_set(&slot->upstream[i].idle, 0);
 		stats_set(&slot->upstream[i].waiting, 0);
+		stats_set(&slot->upstream[i].breaker_open, 0);
 	}
 }
 

@@ -51,6 +51,8 @@ struct stats_upstream {
 	_Atomic uint64_t connections;     /* gauge: open now, idle ones included */
 	_Atomic uint64_t idle;            /* gauge: of these, in the pool */
 	_Atomic uint64_t waiting;         /* gauge: fetches queued for a connection */
+	_Atomic uint64_t breaker_open;    /* gauge: 1 while the breaker is open */
+	_Atomic uint64_t breaker_opens;
 	_Atomic uint64_t requests[STATS_CODE_COUNT];
 	_Atomic uint64_t errors[REASON_COUNT];
 	struct stats_histogram connect;   /* ms */

@@ -226,6 +226,18 @@ static void emit_upstream_waiting(struct walk *w, const struct stats_upstream_to
 	     "regrelay_upstream_waiting{upstream=\"%s\"}", name);
 }
 
+static void emit_upstream_breaker_open(struct walk *w, const struct stats_upstream_totals *t, const char *name)
+{
+	emit(w, SERIES_GAUGE, "Processes whose circuit breaker for the upstream is open", (double)t->breaker_open,
+	     "regrelay_upstream_breaker_open{upstream=\"%s\"}", name);
+}
+
+static void emit_upstream_breaker_opens(struct walk *w, const struct stats_upstream_totals *t, const char *name)
+{
+	emit(w, SERIES_COUNTER, "Times a circuit breaker for the upstream opened", (double)t->breaker_opens,
+	     "regrelay_upstream_breaker_opens_total{upstream=\"%s\"}", name);
+}
+
 static void emit_upstream_up(struct walk *w, const struct stats_upstream_totals *t, const char *name)
 {
 	emit(w, SERIES_GAUGE, "0 when the last exchange with the upstream failed; 1 otherwise, also before any",
@@ -244,7 +256,7 @@ static void emit_upstreams(struct walk *w)
 	static void (*const families[])(struct walk *, const struct stats_upstream_totals *, const char *) = {
 		emit_upstream_requests, emit_upstream_errors,  emit_upstream_connections, emit_upstream_connects,
 		emit_upstream_reused,   emit_upstream_waiting, emit_upstream_up,          emit_upstream_success,
-		emit_upstream_connect_time,
+		emit_upstream_connect_time, emit_upstream_breaker_open, emit_upstream_breaker_opens,
 	};
 	char name[SERIES_NAME_MAX / 2];
 

@@ -35,6 +35,8 @@ static void add_upstream(struct stats_upstream_totals *t, const struct stats_ups
 	t->connections += stats_get(&u->connections);
 	t->idle += stats_get(&u->idle);
 	t->waiting += stats_get(&u->waiting);
+	t->breaker_open += stats_get(&u->breaker_open);
+	t->breaker_opens += stats_get(&u->breaker_opens);
 	for (size_t i = 0; i < STATS_CODE_COUNT; i++)
 		t->requests[i] += stats_get(&u->requests[i]);
 	for (size_t i = 0; i < REASON_COUNT; i++)

@@ -15,7 +15,7 @@ struct stats_histogram_totals {
 };
 
 struct stats_upstream_totals {
-	uint64_t connects, reused, connections, idle, waiting;
+	uint64_t connects, reused, connections, idle, waiting, breaker_open, breaker_opens;
 	uint64_t requests[STATS_CODE_COUNT], errors[REASON_COUNT];
 	struct stats_histogram_totals connect;
 	struct stats_seen seen;

@@ -146,6 +146,7 @@ void fetch_give_back(struct fetch *f)
 
 void fetch_drop_conn(struct fetch *f, bool reset)
 {
+	fetch_stop_trying(f);
 	buf_return(&f->out, &f->upstream->bufs);
 	conn_close(TAKE(f->conn), reset);
 }

@@ -29,19 +29,21 @@ static void dial_failed(struct fetch *f, int error)
 	struct fetch_error e;
 	char text[64];
 
-	fetch_drop_conn(f, true);
 	f->turn++;
 	switch (-error) {
 	case ETIMEDOUT:
 		fetch_duration_text(loop_now(f->upstream->loop) - f->dialled_ms, text, sizeof(text));
 		fetch_error_set(&e, ERROR_PROXY_TIMEOUT, "no answer in %s", text);
+		fetch_not_dialled(f, &e);
 		break;
 	case EMFILE: case ENFILE: case ENOBUFS: case ENOMEM: case EADDRNOTAVAIL: case EAGAIN:
 		fetch_error_set(&e, ERROR_OVERLOADED, "%s", error_text(error, text, sizeof(text)));
 		break;
 	default:
 		fetch_error_set(&e, ERROR_PROXY_UNREACHABLE, "%s", error_text(error, text, sizeof(text)));
+		fetch_not_dialled(f, &e);
 	}
+	fetch_drop_conn(f, true);
 	fetch_attempt_failed(f, RETRY_CAUSE_PASSING, &e);
 }
 
@@ -76,6 +78,7 @@ void fetch_on_dial(struct fetch *f)
 		dial_address(f);
 		return;
 	}
+	fetch_dialled(f);
 	f->facts.connect_ms = loop_now(f->upstream->loop) - f->dialled_ms;
 	stats_observe(&f->pool->stats->connect, &stats_scale_ms, f->facts.connect_ms);
 	fetch_ask(f);
@@ -119,7 +122,7 @@ static void use_conn(struct fetch *f, struct conn *c)
 	if (f->facts.reused) {
 		f->facts.connect_ms = 0;
 		fetch_ask(f);
-	} else {
+	} else if (fetch_may_dial(f)) {
 		fetch_lookup(f);
 	}
 }

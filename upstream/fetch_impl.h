@@ -44,6 +44,7 @@ struct fetch {
 	struct fetch_facts facts;
 	struct grant *grant;        /* held; NULL = the client's own credentials go along */
 	uint32_t shown;             /* serial of what was shown last; 0 = nothing */
+	bool trying;                /* the breaker lets this one alone dial */
 	unsigned challenged;        /* times the registry answered 401 */
 	bool strayed;               /* came by another host */
 	unsigned hops;              /* redirects followed since the beginning */
@@ -87,6 +88,16 @@ void fetch_granted(struct waiter *w, struct conn *c);
 void fetch_lookup(struct fetch *f);
 void fetch_on_dial(struct fetch *f);
 void fetch_dial_expired(struct fetch *f);
+
+/* --- fetch_breaker.c: when nobody could connect for a while -------------------------------------------- */
+
+/* False: the breaker is open, and the attempt has failed. */
+bool fetch_may_dial(struct fetch *f);
+/* How it went. */
+void fetch_not_dialled(struct fetch *f, const struct fetch_error *e);
+void fetch_dialled(struct fetch *f);
+/* Nothing was dialled after all. */
+void fetch_stop_trying(struct fetch *f);
 
 /* --- fetch_token.c: the token for the proxy ------------------------------------------------------------ */
 

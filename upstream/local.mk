@@ -4,12 +4,14 @@ upstream_librrupstream_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 upstream_librrupstream_a_SOURCES = \
 	upstream/ask.c upstream/ask.h \
 	upstream/body.c upstream/body.h \
+	upstream/breaker.c upstream/breaker.h \
 	upstream/classify.c upstream/classify.h \
 	upstream/conn.c upstream/conn.h \
 	upstream/dial.c upstream/dial.h \
 	upstream/fetch.c upstream/fetch.h \
 	upstream/fetch_answer.c \
 	upstream/fetch_body.c \
+	upstream/fetch_breaker.c \
 	upstream/fetch_connect.c \
 	upstream/fetch_follow.c \
 	upstream/fetch_impl.h \

@@ -14,6 +14,7 @@ void pool_init(struct pool *p, struct upstream *u, const struct conf_proxy *prox
                struct stats_upstream *stats, struct proxy_token *token)
 {
 	*p = (struct pool){ .upstream = u, .proxy = proxy, .stats = stats, .token = token };
+	breaker_init(&p->breaker, proxy->breaker_failures);
 	list_init(&p->idle);
 	list_init(&p->urgent);
 	list_init(&p->bulk);

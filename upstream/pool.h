@@ -4,6 +4,8 @@
 #ifndef POOL_H
 #define POOL_H
 
+#include "breaker.h"
+#include "classify.h"
 #include "conf.h"
 #include "loop.h"
 #include "stats.h"
@@ -29,6 +31,11 @@ struct pool {
 	const struct conf_proxy *proxy;
 	struct stats_upstream *stats;
 	struct proxy_token *token; /* owned; NULL = the proxy wants none */
+	struct breaker breaker;
+	struct {
+		enum error_id id;
+		char detail[CLASSIFY_DETAIL];
+	} broken;                 /* why no connection could be opened last */
 	uint64_t shared_ms;       /* when a fresh connection was last seen to be bound to something else; 0 = never */
 	struct list idle;         /* struct conn, last used first */
 	struct list urgent, bulk; /* struct waiter, in order of arrival */

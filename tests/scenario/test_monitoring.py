@@ -63,7 +63,7 @@ def test_most_of_the_series_are_shown(relay):
         {re.sub("_(sum|count|bucket)$", "", name) for name in shown}
     assert unseen == {"regrelay_start_time_seconds", "regrelay_config_last_reload_success_timestamp_seconds",
                       "process_start_time_seconds", "regrelay_sandboxed_processes",
-                      "regrelay_client_connections_refused_total"}
+                      "regrelay_client_connections_refused_total", "regrelay_upstream_breaker_opens_total"}
 
 
 def test_dashboard_is_sound():

@@ -51,8 +51,8 @@ class Origin:
     """Attributes: port, address ("127.0.0.1:port"), requests, connections (how many were accepted), open (now), bodies
     (set it to have bodies of requests read)."""
 
-    def __init__(self, *, host="127.0.0.1", backlog=128):
-        self._listener = socket.create_server((host, 0), backlog=backlog)
+    def __init__(self, *, host="127.0.0.1", port=0, backlog=128):
+        self._listener = socket.create_server((host, port), backlog=backlog)
         self.port = self._listener.getsockname()[1]
         self.address = f"{host}:{self.port}"
         self.requests, self.connections, self.open, self.bodies = [], 0, 0, False
