@@ -60,6 +60,13 @@ struct msg_closed {
 	uint32_t unused;
 };
 
+/* Keeper: a client of the control socket wants the doctor.  Its connection comes with the message (msg_send_fd), and of its
+ * request nothing has been read but MSG_DOCTOR_READ: what follows may hold credentials, which are not for the master. */
+#define MSG_DOCTOR_READ "POST /v1/doctor"
+struct msg_doctor {
+	uint32_t unused;
+};
+
 union msg_payload {
 	struct msg_ready ready;
 	struct msg_refused refused;
@@ -69,6 +76,7 @@ union msg_payload {
 	struct msg_serve serve;
 	struct msg_retire retire;
 	struct msg_closed closed;
+	struct msg_doctor doctor;
 };
 
 struct msg {
@@ -82,10 +90,14 @@ MUST_CHECK int msg_pair(int *ret_master_fd, int *ret_child_fd);
 /* Sends one message of m->head.type; abi is filled in.  0; -EAGAIN: the peer's queue is full; -EPIPE: it is
  * gone; -errno. */
 MUST_CHECK int msg_send(int fd, struct msg *m);
+/* The same, and a copy of the descriptor passed (SCM_RIGHTS, unix(7)), which stays the caller's, goes along. */
+MUST_CHECK int msg_send_fd(int fd, struct msg *m, int passed);
 
 /* Takes one message.  1 = *ret is valid; 0 = the peer is gone; -EAGAIN = none waits; -EBADMSG = not a message
  * that `from` may send (ignore it, go on); -ESTALE = of another generation than `generation` (0 = any). */
 MUST_CHECK int msg_receive(int fd, enum msg_side from, uint32_t generation, struct msg *ret);
+/* The same for who takes descriptors: *ret_passed is the one that came (CLOEXEC, the caller's) or -1; written in any case. */
+MUST_CHECK int msg_receive_fd(int fd, enum msg_side from, uint32_t generation, struct msg *ret, int *ret_passed);
 
 const char *msg_name(unsigned type);
 

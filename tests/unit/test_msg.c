@@ -157,6 +157,57 @@ static void test_a_full_queue_and_a_peer_that_is_gone(void **state)
 	master_fd = dup(child_fd);
 }
 
+static int open_fds(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void test_a_descriptor_comes_along(void **state)
+{
+	struct msg m = { .head = { .type = MSG_DOCTOR, .generation = 7 } }, got;
+	int pair[2], passed = 4711;
+	char byte = 0;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(msg_send_fd(master_fd, &m, pair[0]), 0);
+	assert_int_equal(msg_receive_fd(child_fd, MSG_FROM_MASTER, 7, &got, &passed), 1);
+	assert_int_equal(got.head.type, MSG_DOCTOR);
+	assert_true(passed >= 0 && passed != pair[0]);
+	assert_true(fcntl(passed, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(send(passed, "x", 1, 0), 1);
+	assert_int_equal(recv(pair[1], &byte, 1, 0), 1);
+	assert_int_equal(byte, 'x');
+	(void)close(passed);
+	assert_int_equal(msg_receive_fd(child_fd, MSG_FROM_MASTER, 7, &got, &passed), -EAGAIN);
+	assert_int_equal(passed, -1);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+}
+
+/* Whoever sends what nobody takes: nothing stays open. */
+static void test_unwanted_descriptors_are_closed(void **state)
+{
+	struct msg m = { .head = { .type = MSG_KICK, .generation = 6 } }, got;
+	const int before = open_fds();
+	int passed;
+
+	(void)state;
+	assert_int_equal(msg_send_fd(master_fd, &m, child_fd), 0);
+	assert_int_equal(msg_receive(child_fd, MSG_FROM_MASTER, 6, &got), 1);
+	assert_int_equal(msg_send_fd(master_fd, &m, child_fd), 0);
+	assert_int_equal(msg_receive_fd(child_fd, MSG_FROM_MASTER, 7, &got, &passed), -ESTALE);
+	assert_int_equal(passed, -1);
+	assert_int_equal(msg_send_fd(master_fd, &m, child_fd), 0);
+	assert_int_equal(msg_receive_fd(child_fd, MSG_FROM_CHILD, 6, &got, &passed), -EBADMSG);
+	assert_int_equal(passed, -1);
+	assert_int_equal(open_fds(), before);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -169,6 +220,8 @@ int main(void)
 		T(test_generations),
 		T(test_a_reason_is_always_terminated),
 		T(test_a_full_queue_and_a_peer_that_is_gone),
+		T(test_a_descriptor_comes_along),
+		T(test_unwanted_descriptors_are_closed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
