@@ -45,6 +45,13 @@ void child_send(struct child *c, enum msg_type type)
 	send_message(c, &m);
 }
 
+int child_send_fd(struct child *c, enum msg_type type, int passed)
+{
+	struct msg m = { .head = { .type = (uint16_t)type, .generation = c->generation->number } };
+
+	return c->channel_fd < 0 ? -EPIPE : msg_send_fd(c->channel_fd, &m, passed);
+}
+
 static void take_refused(struct child *c, const struct msg_refused *why)
 {
 	c->slot.refused = *why;

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "control_json.h"
 
@@ -131,6 +132,19 @@ static int run_log_level(struct master *m, const struct asked *q, struct control
 	log_asked(q, "change the log level");
 	view_set_log_level(m, level);
 	return control_answer_make(a, 200, NULL, json_pack("{s:s}", "level", log_level_name(view_log_level(m))));
+}
+
+int control_calls_doctor(struct master *m, int fd, const struct ucred *peer, struct control_answer *a)
+{
+	const struct asked q = { .peer = peer };
+	int r = view_doctor(m, fd);
+
+	if (r == 0) {
+		log_asked(&q, "run the doctor");
+		return CONTROL_LATER;
+	}
+	log_warning("cannot hand a client to the keeper: %s", strerror(-r));
+	return control_answer_error(a, 409, NULL, "the keeper, which is the doctor, is not there now: try again in a moment");
 }
 
 static call_fn *const calls[CONTROL_CALLS] = {

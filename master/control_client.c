@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "control_calls.h"
 #include "control_json.h"
+#include "msg.h"
 
 #define START_BYTES 2048 /* a request of regctl or curl fits */
 #define GRACE_MS    100  /* nobody is sent away sooner for not having said all */
@@ -43,6 +44,7 @@ struct client {
 	struct control_request request;
 	struct control_answer answer;
 	size_t sent;             /* of the answer */
+	bool private;            /* what it sends is not for us: none of it is read any more */
 	struct view_waiter waiter; /* in a list of the master's while WAIT */
 };
 
@@ -93,13 +95,20 @@ static int make_room(struct client *c)
 	return 0;
 }
 
+static int find_peer(const struct client *c, struct ucred *ret)
+{
+	socklen_t n = sizeof(*ret);
+
+	return getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, ret, &n) < 0 ? -errno : 0;
+}
+
 static int run_call(struct client *c)
 {
-	struct ucred peer = { .uid = (uid_t)-1 };
-	socklen_t n = sizeof(peer);
+	struct ucred peer;
+	int r = find_peer(c, &peer);
 
-	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
-		return -errno;
+	if (r < 0)
+		return r;
 	return control_calls_run(c->set->master, c->request.call, sv_make(c->bytes + c->request.head, c->request.body),
 	                         &peer, &c->waiter, &c->answer);
 }
@@ -168,19 +177,51 @@ static int client_judge(struct client *c)
 	return c->request.streams ? client_stream(c) : client_enter(c, CLIENT_WAIT);
 }
 
+/* One empty line may come before a request (RFC 9112 2.2). */
+static size_t request_begins(const struct client *c)
+{
+	return c->len && c->bytes[0] == '\r' ? 2 : 0;
+}
+
+/* A request for the doctor is read no further than this, for what follows may hold credentials: it is the keeper's. */
+static size_t first_piece(const struct client *c)
+{
+	return request_begins(c) + sizeof(MSG_DOCTOR_READ) - 1;
+}
+
+static bool wants_doctor(const struct client *c)
+{
+	return c->len == first_piece(c)
+	       && memcmp(c->bytes + request_begins(c), MSG_DOCTOR_READ, sizeof(MSG_DOCTOR_READ) - 1) == 0;
+}
+
+static int client_pass_on(struct client *c)
+{
+	struct ucred peer;
+	int r = find_peer(c, &peer);
+
+	c->private = true;
+	if (r == 0)
+		r = control_calls_doctor(c->set->master, c->fd, &peer, &c->answer);
+	if (r == CONTROL_LATER)
+		return -ECANCELED; /* here it ends */
+	return r < 0 ? r : client_enter(c, CLIENT_WRITE);
+}
+
 static int client_read(struct client *c)
 {
 	int r = make_room(c);
 
 	if (r < 0)
 		return r;
-	const ssize_t n = recv(c->fd, c->bytes + c->len, c->cap - c->len, 0);
+	const size_t most = c->len < first_piece(c) ? first_piece(c) - c->len : c->cap - c->len;
+	const ssize_t n = recv(c->fd, c->bytes + c->len, most, 0);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if (n == 0)
 		return -ECONNRESET;
 	c->len += (size_t)n;
-	return client_judge(c);
+	return wants_doctor(c) ? client_pass_on(c) : client_judge(c);
 }
 
 static int client_write(struct client *c)
@@ -192,6 +233,8 @@ static int client_write(struct client *c)
 	c->sent += (size_t)n;
 	if (c->sent < c->answer.n)
 		return 0;
+	if (c->private)
+		return -ECANCELED; /* the answer stays readable, and what was not read is gone with our end (unix(7)) */
 	if (c->answer.hold)
 		return client_enter(c, CLIENT_HOLD);
 	(void)shutdown(c->fd, SHUT_WR);

@@ -45,6 +45,8 @@ static enum control_progress take_head(struct control_request *r, const struct h
 		                                 control_call_row(call)->method };
 		return CONTROL_REFUSED;
 	}
+	if (call == CONTROL_DOCTOR) /* not met: such a client was passed on before its head was read */
+		return refuse(ret, 400, "this request must begin with its method and path");
 	if (h->framing == HTTP_BODY_CHUNKED)
 		return refuse(ret, 411, "a body must come with Content-Length");
 	if (h->framing == HTTP_BODY_LENGTH && h->content_length > CONTROL_BODY_MAX)

@@ -1,6 +1,8 @@
 /* What the control API may see of the master.  Master. */
 #include "view.h"
 
+#include <errno.h>
+
 #include "child.h"
 #include "clock.h"
 #include "master_impl.h"
@@ -124,6 +126,11 @@ enum log_level view_log_level(const struct master *m)
 void view_set_log_level(struct master *m, enum log_level level)
 {
 	atomic_store_explicit(&m->shm->log_level, (int)level, memory_order_relaxed);
+}
+
+int view_doctor(struct master *m, int fd)
+{
+	return m->current ? child_send_fd(&m->current->keeper, MSG_DOCTOR, fd) : -EPIPE;
 }
 
 void view_stop(struct master *m, bool now)

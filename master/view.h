@@ -96,6 +96,10 @@ void view_drain(struct master *m, struct view_waiter *w);
 /* Serves again after a drain: a new generation from the configuration in effect; w is answered when it serves. */
 void view_undrain(struct master *m, struct view_waiter *w);
 
+/* Lets the keeper that serves now answer the client behind fd, of whose request nothing was read but MSG_DOCTOR_READ; fd stays
+ * the caller's, who closes it.  0; -EPIPE: there is no keeper now; -EAGAIN: it has no room; -errno. */
+MUST_CHECK int view_doctor(struct master *m, int fd);
+
 /* Stops the daemon: now = false drains first.  Answers at once; the end comes later. */
 void view_stop(struct master *m, bool now);
 

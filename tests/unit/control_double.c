@@ -131,6 +131,14 @@ int conf_dump(const struct conf *c, int fd)
 	return write(fd, "[log]\n", 6) == 6 ? 0 : -EIO;
 }
 
+int view_doctor(struct master *m, int fd)
+{
+	if (m->doctor_fd < 0)
+		return -EPIPE;
+	m->doctor_fd = dup(fd);
+	return 0;
+}
+
 void view_stop(struct master *m, bool now)
 {
 	m->stops++;

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "control_double.h"
 #include "errors.h"
+#include "msg.h"
 
 #define ANSWER_BYTES (4u << 20)
 #define PATIENCE_MS  20000
@@ -215,6 +216,7 @@ static void wrong_requests_are_refused(void **state)
 		{ 404, "DELETE /v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n" },
 		{ 405, "POST /v1/status HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}" },
 		{ 405, "GET /v1/stop HTTP/1.1\r\nHost: x\r\n\r\n" },
+		{ 405, "GET /v1/doctor HTTP/1.1\r\nHost: x\r\n\r\n" },
 		{ 405, "DELETE /v1/stop HTTP/1.1\r\nHost: x\r\n\r\n" },
 		{ 413, "POST /v1/stop HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n" },
 		{ 411, "POST /v1/stop HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" },
@@ -442,6 +444,46 @@ static int remove_dir(void **state)
 	return rmdir(dir);
 }
 
+/* Of its request the master reads method and path, whatever comes with them and in whatever pieces. */
+static void a_client_of_the_doctor_is_passed_on_unread(void **state)
+{
+	static const char rest[] = " HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nsecret";
+	static const char *const begins[] = { MSG_DOCTOR_READ, "\r\n" MSG_DOCTOR_READ };
+	char seen[sizeof(rest)];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(begins); i++)
+		for (size_t cut = 0; cut <= strlen(begins[i]); cut++) {
+			const int fd = dial();
+			char text[128];
+			const int n = snprintf(text, sizeof(text), "%s%s", begins[i], rest);
+			master.doctor_fd = 0;
+			send_text(fd, text, cut);
+			for (int turns = 0; turns < 3; turns++)
+				assert_true(sd_event_run(event, 0) >= 0);
+			if (cut < strlen(begins[i]))
+				assert_int_equal(master.doctor_fd, 0);
+			send_text(fd, text + cut, (size_t)n - cut);
+			while (!master.doctor_fd)
+				turn();
+			assert_int_equal(recv(master.doctor_fd, seen, sizeof(seen), 0), sizeof(rest) - 1);
+			assert_memory_equal(seen, rest, sizeof(rest) - 1);
+			assert_int_equal(send(master.doctor_fd, "!", 1, 0), 1);
+			assert_int_equal(recv(fd, seen, 1, 0), 1);
+			(void)close(master.doctor_fd);
+			assert_int_equal(recv(fd, seen, 1, 0), 0); /* nobody else holds it */
+			(void)close(fd);
+		}
+}
+
+static void without_a_keeper_the_doctor_is_refused(void **state)
+{
+	(void)state;
+	master.doctor_fd = -1;
+	assert_int_equal(ask(MSG_DOCTOR_READ " HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nsecret"), 409);
+	assert_non_null(strstr(answer, "keeper"));
+}
+
 #define WITH_SERVER(f) cmocka_unit_test_setup_teardown(f, open_server, close_server)
 
 int main(void)
@@ -461,6 +503,8 @@ int main(void)
 		WITH_SERVER(oldest_without_a_request_goes),
 		WITH_SERVER(one_that_never_reads_stands_in_nobodys_way),
 		WITH_SERVER(answer_too_large_is_500),
+		WITH_SERVER(a_client_of_the_doctor_is_passed_on_unread),
+		WITH_SERVER(without_a_keeper_the_doctor_is_refused),
 		WITH_SERVER(child_touches_no_path),
 	};
 
