@@ -22,13 +22,17 @@ upstream_librrupstream_a_SOURCES = \
 	upstream/grant.c upstream/grant.h \
 	upstream/login.c upstream/login.h \
 	upstream/offer.c upstream/offer.h \
+	upstream/path.c upstream/path.h \
 	upstream/path_shares.c upstream/path_shares.h \
+	upstream/policy.c upstream/policy.h \
 	upstream/pool.c upstream/pool.h \
 	upstream/proxy_token.c upstream/proxy_token.h \
 	upstream/redirect.c upstream/redirect.h \
 	upstream/response.c upstream/response.h \
 	upstream/retry.c upstream/retry.h \
+	upstream/route.c upstream/route.h \
 	upstream/source.h \
+	upstream/token.c upstream/token.h \
 	upstream/token_answer.c upstream/token_answer.h \
 	upstream/token_server.c upstream/token_server.h \
 	upstream/upstream.c upstream/upstream.h \

@@ -14,18 +14,14 @@ worker_librrworker_a_SOURCES = \
 	worker/linger.c \
 	worker/links.c worker/links.h \
 	worker/live.c worker/live.h \
-	worker/path.c worker/path.h \
-	worker/policy.c worker/policy.h \
 	worker/realm.c worker/realm.h \
 	worker/reply.c worker/reply.h \
 	worker/request.c worker/request.h worker/request_ends.def \
 	worker/request_id.c worker/request_id.h \
-	worker/route.c worker/route.h \
 	worker/service.c worker/service.h \
 	worker/session.c worker/session.h worker/session_states.def \
 	worker/session_answer.c \
 	worker/session_form.c \
 	worker/session_head.c \
-	worker/token.c worker/token.h \
 	worker/worker.c worker/worker.h \
 	worker/worker_channel.c worker/worker_channel.h

@@ -1,4 +1,4 @@
-/* Token requests of clients.  Worker. */
+/* Token requests of clients.  Worker and keeper. */
 #include "token.h"
 
 #include <stdio.h>

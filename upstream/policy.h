@@ -1,4 +1,4 @@
-/* Which repositories of a registry may be pulled: the globs of `allow` and `deny`.  Worker.
+/* Which repositories of a registry may be pulled: the globs of `allow` and `deny`.  Worker and keeper.
  * '*' is any text within a component, '**' any text across components; all else is literal.  The name is
  * compared as a whole and after the registry's prefix is stripped, so "team/" never covers "team-evil/". */
 #ifndef POLICY_H

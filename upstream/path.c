@@ -1,4 +1,4 @@
-/* The grammar of the distribution specification: repository names, tags, digests.  Worker. */
+/* The grammar of the distribution specification: repository names, tags, digests.  Worker and keeper. */
 #include "path.h"
 
 #include "cleanup.h"

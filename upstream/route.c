@@ -1,4 +1,4 @@
-/* What a request asks for and which registry has it.  Worker. */
+/* What a request asks for and which registry has it.  Worker and keeper. */
 #include "route.h"
 
 #include <stdarg.h>

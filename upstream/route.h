@@ -1,6 +1,6 @@
 /* What a request asks for and which registry has it.  The target is taken apart, every part is checked, and
  * the path that goes upstream is written from the parts: what was checked and what is sent cannot differ.
- * Worker. */
+ * Worker and keeper. */
 #ifndef ROUTE_H
 #define ROUTE_H
 

@@ -1,4 +1,4 @@
-/* Which repositories of a registry may be pulled: the globs of `allow` and `deny`.  Worker. */
+/* Which repositories of a registry may be pulled: the globs of `allow` and `deny`.  Worker and keeper. */
 #include "policy.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Token requests of clients: /_regrelay/token/REGISTRY/BASE64URL(realm), with the client's own query or form.  Nothing is
  * remembered: the realm is in the path and is checked whenever it is used, so that nobody can make the relay ask for
- * anything but a token server that the configuration names.  Worker. */
+ * anything but a token server that the configuration names.  Worker and keeper. */
 #ifndef TOKEN_H
 #define TOKEN_H
 

@@ -1,4 +1,4 @@
-/* The grammar of the distribution specification: repository names, tags, digests.  Worker.
+/* The grammar of the distribution specification: repository names, tags, digests.  Worker and keeper.
  * Its alphabet needs no escapes, so a path that has one is refused and never decoded: what is checked is what
  * goes out.  distribution-spec, "Pulling manifests" and "Digests". */
 #ifndef PATH_H
