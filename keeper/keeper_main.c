@@ -9,6 +9,7 @@
 
 #include "admin.h"
 #include "cp_tokens.h"
+#include "doctor.h"
 #include "exitcode.h"
 #include "keeper_confine.h"
 #include "log.h"
@@ -30,6 +31,7 @@ struct keeper {
 	struct names *names;
 	struct cp_tokens *tokens;
 	struct probes *probes;
+	struct doctor *doctor;
 	struct admin admin;
 	enum exitcode status;
 };
@@ -74,13 +76,15 @@ static void drained(struct keeper *k)
 	leave(k, EXITCODE_OK);
 }
 
-static void on_message(struct keeper *k, const struct msg *m)
+/* passed: the descriptor that came along, or -1; what is not taken the caller closes. */
+static void on_message(struct keeper *k, const struct msg *m, int *passed)
 {
 	log_debug("message %s", msg_name(m->head.type));
 	switch (m->head.type) {
 	case MSG_SERVE:  serve(k); break;
 	case MSG_RETIRE: retire(k); break;
 	case MSG_DRAIN:  drained(k); break;
+	case MSG_DOCTOR: names_ask(k->names); doctor_take(k->doctor, take_fd(passed)); break;
 	default:         break; /* KICK is for workers */
 	}
 }
@@ -92,11 +96,12 @@ static void on_channel(struct watch *w, uint32_t events)
 
 	(void)events;
 	for (int i = 0; i < MESSAGE_BATCH && !k->loop.stop; i++) {
-		int r = msg_receive(k->h->channel_fd, MSG_FROM_MASTER, k->h->generation, &m);
+		CLEANUP(close_p) int passed = -1;
+		int r = msg_receive_fd(k->h->channel_fd, MSG_FROM_MASTER, k->h->generation, &m, &passed);
 		if (r == -EAGAIN)
 			return;
 		if (r == 1) {
-			on_message(k, &m);
+			on_message(k, &m, &passed);
 		} else if (r == -EBADMSG || r == -ESTALE) {
 			log_warning("a message from the master is not for us, ignoring it");
 		} else {
@@ -124,6 +129,7 @@ static void on_news(void *owner)
 	struct keeper *k = owner;
 
 	probes_news(k->probes);
+	doctor_news(k->doctor);
 }
 
 /* TERM comes when the master died, or from somebody who means this process: the master itself drains by message. */
@@ -204,6 +210,9 @@ static int keeper_open(struct keeper *k, struct err *reterr)
 	k->tokens = cp_tokens_new(&k->loop, k->h, NULL, reterr);
 	if (!k->tokens)
 		return reterr->code;
+	k->doctor = doctor_new(&k->loop, k->h, reterr);
+	if (!k->doctor)
+		return reterr->code;
 	names_listen(k->names, on_news, k);
 	cp_tokens_listen(k->tokens, on_news, k);
 	on_beat(&k->beat);
@@ -215,6 +224,7 @@ static void keeper_close(struct keeper *k)
 {
 	admin_done(&k->admin);
 	probes_stop(k->probes);
+	doctor_stop(k->doctor);
 	cp_tokens_stop(k->tokens);
 	names_free(k->names);
 	loop_del(&k->channel);
@@ -223,6 +233,7 @@ static void keeper_close(struct keeper *k)
 	if (loop_turn(&k->loop, 0) < 0) /* frees what waits for the end of a turn */
 		log_debug("the last turn of the loop failed");
 	probes_free(k->probes);
+	doctor_free(k->doctor);
 	cp_tokens_free(k->tokens);
 	loop_done(&k->loop);
 	fd_close(&k->signal_fd);

@@ -46,6 +46,8 @@ void buf_return(struct buf *b, struct bufpool *p)
 	if (!b->mem)
 		return;
 	assert(b->cap == p->size && p->in_use > 0);
+	if (p->wipes)
+		explicit_bzero(b->mem, b->cap);
 	p->in_use--;
 	if (p->spare < p->keep) {
 		memcpy(b->mem, &p->free, sizeof(p->free));

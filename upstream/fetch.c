@@ -296,6 +296,7 @@ static struct fetch *fetch_new(struct upstream *u, const struct fetch_request *r
 	f->first_at = rq->at;
 	f->first_path = rq->path;
 	f->facts.proxy = f->pool->proxy;
+	f->facts.at = rq->at;
 	u->fetches++;
 	return f;
 }

@@ -27,6 +27,10 @@ struct fetch_request {
 	bool login;                     /* where the relay has credentials of its own for the registry, those are shown instead */
 	struct strview repository;      /* which those are for; empty = none */
 	struct strview body;            /* of a POST: a form; stays until source_free */
+	/* Hears of every final head that comes, those of redirects, errors and later attempts included; NULL = nobody does.  The
+	 * head lives for the call. */
+	void (*heard)(void *by, const struct http_head *head);
+	void *by;
 };
 
 /* Begins an exchange.  fn is never called from within.  NULL: out of memory (errno-like text in reterr). */
@@ -39,6 +43,7 @@ struct fetch_facts {
 	bool reused;                 /* went over a pooled connection */
 	unsigned tries;              /* connections used */
 	unsigned redirects;          /* followed */
+	const struct conf_host *at;  /* who was asked last; NULL = the registry itself */
 	uint64_t connect_ms;         /* of the last dial; 0 when reused */
 	uint64_t first_byte_ms;      /* from start to the head */
 	unsigned upstream_status;    /* 0 = none came */

@@ -143,6 +143,8 @@ static void on_head_done(struct fetch *f)
 {
 	const struct http_head *h = &f->response.head;
 
+	if (f->rq.heard)
+		f->rq.heard(f->rq.by, h);
 	f->facts.upstream_status = h->status;
 	stats_add(&f->pool->stats->requests[stats_code_of(h->status)], 1);
 	body_init(&f->body, h->framing, h->content_length);

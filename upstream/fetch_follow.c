@@ -34,7 +34,7 @@ static void go_to(struct fetch *f, const struct conf_host *at, struct strview pa
 {
 	f->strayed |= at != f->rq.at; /* for good: what came back over another host is not trusted again */
 	f->rq.anonymous = f->strayed || f->grant;
-	f->rq.at = at;
+	f->rq.at = f->facts.at = at;
 	f->rq.path = path;
 	f->key = upstream_key(f->upstream, f->rq.registry, at);
 	f->pool = f->key->pool;

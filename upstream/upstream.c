@@ -243,6 +243,11 @@ void upstream_news(struct upstream *u)
 	}
 }
 
+void upstream_wipe(struct upstream *u)
+{
+	u->bufs.wipes = true;
+}
+
 void upstream_drain(struct upstream *u)
 {
 	u->draining = true;

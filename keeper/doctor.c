@@ -1,0 +1,60 @@
+/* The doctor: its clients, and the connections that all of its walks use.  Keeper. */
+#include "doctor.h"
+
+#include <errno.h>
+
+#include "doctor_client.h"
+#include "json_wipe.h"
+#include "upstream.h"
+
+struct doctor {
+	struct heritage h; /* the keeper's, but with nobody to wake: it is the keeper who finds the names */
+	struct upstream *upstream;
+	struct doctor_clients clients;
+};
+
+struct doctor *doctor_new(struct loop *l, const struct heritage *h, struct err *reterr)
+{
+	struct doctor *d = calloc(1, sizeof(*d));
+
+	if (!d) {
+		(void)err_sys(reterr, -ENOMEM, "cannot set up the doctor");
+		return NULL;
+	}
+	json_wipe_setup();
+	d->h = *h;
+	d->h.wakes = 0;
+	d->upstream = upstream_new(l, &d->h, reterr);
+	if (!d->upstream) {
+		free(d);
+		return NULL;
+	}
+	upstream_wipe(d->upstream);
+	upstream_drain(d->upstream); /* no connection is kept: a walk tells how a first one goes */
+	doctor_clients_init(&d->clients, l, &d->h, d->upstream);
+	return d;
+}
+
+void doctor_free(struct doctor *d)
+{
+	if (!d)
+		return;
+	upstream_free(d->upstream);
+	free(d);
+}
+
+void doctor_take(struct doctor *d, int fd)
+{
+	doctor_clients_take(&d->clients, fd);
+}
+
+void doctor_news(struct doctor *d)
+{
+	upstream_news(d->upstream);
+}
+
+void doctor_stop(struct doctor *d)
+{
+	if (d)
+		doctor_clients_done(&d->clients);
+}
