@@ -9,9 +9,11 @@
 #include "clock.h"
 #include "ctl_ask.h"
 #include "ctl_check.h"
+#include "ctl_doctor.h"
 #include "ctl_json.h"
 #include "ctl_options.h"
 #include "ctl_pages.h"
+#include "ctl_refusal.h"
 #include "exitcode.h"
 #include "http_wire.h"
 
@@ -36,33 +38,6 @@ static const enum control_call calls[CTL_COMMANDS] = {
 static bool takes_its_time(const struct ctl_options *o)
 {
 	return o->command == CTL_RELOAD || o->command == CTL_UNDRAIN || (o->command == CTL_DRAIN && o->wait);
-}
-
-static int complain(const struct err *e)
-{
-	fprintf(stderr, "regctl: %s\n", e->text);
-	return ctl_exit_status(e->code);
-}
-
-/* The daemon said no: every line it gives, and the exit status it names. */
-static int refused(const struct ctl_options *o, const struct ctl_reply *reply)
-{
-	json_t *root = json_loadb(reply->body, reply->n, 0, NULL), *lines = json_object_get(root, "errors"), *line;
-	const json_t *exit = json_object_get(root, "exit");
-	const int status = json_is_integer(exit) ? (int)json_integer_value(exit) : EXITCODE_FAILED;
-	const char *why = ctl_json_text(root, "error");
-	size_t i;
-
-	if (o->json)
-		fputs(reply->body, stdout);
-	json_array_foreach(lines, i, line)
-		fprintf(stderr, "%s\n", json_is_string(line) ? json_string_value(line) : "?");
-	if (json_array_size(lines) == 0)
-		fprintf(stderr, "regctl: the daemon refused (%u): %s\n", reply->status, why[0] ? why : "it does not say why");
-	else
-		fputs("regctl: the configuration was refused; the daemon goes on as before\n", stderr);
-	json_decref(root);
-	return status > 0 && status < 256 ? status : EXITCODE_FAILED;
 }
 
 static void print_page(const struct ctl_options *o, const json_t *root)
@@ -209,11 +184,11 @@ static int run(const struct ctl_options *o)
 	int r = ctl_ask(&q, &reply, &e);
 
 	if (r < 0)
-		return complain(&e);
+		return ctl_complain(&e);
 	if (reply.status == 200 && was_refused(&reply))
 		reply.status = 409;
 	if (reply.status != 200) {
-		r = refused(o, &reply);
+		r = ctl_refused(o, &reply);
 	} else {
 		if (o->command == CTL_STOP)
 			r = ctl_exit_status(wait_stopped(reply.fd, o->timeout_ms ? deadline : CTL_NO_DEADLINE));
@@ -228,6 +203,8 @@ static int dispatch(const struct ctl_options *o)
 {
 	if (o->command == CTL_CONFIG && o->argument)
 		return ctl_check(o->file);
+	if (o->command == CTL_DOCTOR)
+		return ctl_doctor(o);
 	if (o->watch)
 		return ctl_watch(o, calls[o->command], o->command == CTL_PULLS ? ctl_page_pulls : ctl_page_stats);
 	return run(o);

@@ -22,6 +22,8 @@ struct answer {
 	bool lines;              /* until the end of the connection; then head is where the line begins that is not whole */
 	size_t last;             /* of these, where the last whole one begins; 0 = none came */
 	void (*progress)(const char *line);
+	int fd;                  /* borrowed */
+	struct strview leave;    /* the body of the request, while it waits for leave to be sent */
 };
 
 /* Milliseconds for poll: -1 = as long as it takes. */
@@ -102,6 +104,7 @@ static int send_all(int fd, const char *bytes, size_t n)
 	return 0;
 }
 
+/* The head, and the body unless it waits for leave. */
 static int send_request(int fd, const struct ctl_question *q)
 {
 	const struct control_call_row *row = control_call_row(q->call);
@@ -109,7 +112,8 @@ static int send_request(int fd, const struct ctl_question *q)
 	char head[512], fields[128] = "";
 
 	if (body.n)
-		(void)snprintf(fields, sizeof(fields), "Content-Type: application/json\r\nContent-Length: %zu\r\n", body.n);
+		(void)snprintf(fields, sizeof(fields), "Content-Type: application/json\r\nContent-Length: %zu\r\n%s", body.n,
+		               q->private ? "Expect: 100-continue\r\n" : "");
 	const int n = snprintf(head, sizeof(head),
 	                       "%s %s HTTP/1.1\r\nHost: localhost\r\nAccept: application/%s\r\n%s"
 	                       "Connection: close\r\n\r\n", row->method, row->path,
@@ -117,10 +121,26 @@ static int send_request(int fd, const struct ctl_question *q)
 	if (n < 0 || (size_t)n >= sizeof(head))
 		return -EMSGSIZE;
 	int r = send_all(fd, head, (size_t)n);
-	return r < 0 ? r : send_all(fd, body.p, body.n);
+	return r < 0 || q->private ? r : send_all(fd, body.p, body.n);
 }
 
-/* 1 = it is there, 0 = more to come, -EBADMSG. */
+static const struct gate_limits limits = { CONTROL_HEAD_MAX, CONTROL_HEAD_MAX, CONTROL_FIELDS_MAX };
+
+/* An interim head of n bytes is taken off; 100 is the leave to send the body (RFC 9110 15.2). */
+static int take_interim(struct answer *a, unsigned status, size_t n)
+{
+	const struct strview body = a->leave;
+
+	a->n -= n;
+	memmove(a->bytes, a->bytes + n, a->n);
+	wire_init_response(&a->wire, &limits, false);
+	if (status != 100)
+		return 0;
+	a->leave = SV_NONE;
+	return send_all(a->fd, body.p, body.n);
+}
+
+/* 1 = it is there, 0 = more to come, -EBADMSG, -errno. */
 static int judge_head(struct answer *a)
 {
 	struct http_head h;
@@ -130,6 +150,10 @@ static int judge_head(struct answer *a)
 		return 0;
 	if (r != WIRE_DONE)
 		return -EBADMSG;
+	if (h.status < 200) {
+		const int sent = take_interim(a, h.status, h.bytes);
+		return sent < 0 || a->n == 0 ? sent : judge_head(a);
+	}
 	a->status = h.status;
 	a->head = h.bytes;
 	a->lines = h.framing == HTTP_BODY_CLOSE && a->progress;
@@ -152,7 +176,7 @@ static void judge_lines(struct answer *a)
 	}
 }
 
-/* 1 = complete, 0 = more to come, -EBADMSG. */
+/* 1 = complete, 0 = more to come, -EBADMSG, -errno. */
 static int judge(struct answer *a)
 {
 	int r = a->total ? 1 : judge_head(a);
@@ -215,7 +239,6 @@ static int read_answer(int fd, uint64_t deadline_ms, struct answer *a)
 
 int ctl_ask(const struct ctl_question *q, struct ctl_reply *ret, struct err *reterr)
 {
-	static const struct gate_limits limits = { CONTROL_HEAD_MAX, CONTROL_HEAD_MAX, CONTROL_FIELDS_MAX };
 	CLEANUP(close_p) int fd = -1;
 	struct answer a = { .progress = q->progress };
 	const char *socket = q->socket;
@@ -224,6 +247,8 @@ int ctl_ask(const struct ctl_question *q, struct ctl_reply *ret, struct err *ret
 	if (r < 0)
 		return r;
 	wire_init_response(&a.wire, &limits, false);
+	a.fd = fd;
+	a.leave = q->private ? q->body : SV_NONE;
 	r = send_request(fd, q);
 	if (r == 0)
 		r = read_answer(fd, q->deadline_ms, &a);

@@ -2,6 +2,7 @@
 #ifndef CTL_ASK_H
 #define CTL_ASK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "control_api.h"
@@ -20,6 +21,7 @@ struct ctl_question {
 	const char *socket;
 	enum control_call call;
 	struct strview body;     /* may be empty */
+	bool private;            /* the body waits for leave (100 Continue), so that only who gives it has it */
 	uint64_t deadline_ms;    /* clock_now_ms, or CTL_NO_DEADLINE */
 	/* Asks for lines of progress and hears each one, terminated; NULL = one answer is enough. */
 	void (*progress)(const char *line);

@@ -16,18 +16,8 @@ static const struct {
 	const char *word, *help;
 } commands[CTL_COMMANDS] = {
 #define C(name, word, help) { word, help },
-#define P(word)
 #include "ctl_commands.def"
 #undef C
-#undef P
-};
-
-static const char *const planned[] = {
-#define C(name, word, help)
-#define P(word) word,
-#include "ctl_commands.def"
-#undef C
-#undef P
 };
 
 /* Single edits (insert, delete, replace, swap neighbours) that turn a into b. */
@@ -86,16 +76,17 @@ static void print_help(void)
 	fputs("\nOptions:\n"
 	      "  -s, --socket SOCKET\n                the daemon's socket (" CONTROL_SOCKET_DEFAULT ")\n"
 	      "  -t, --timeout TIMEOUT\n                give up after so long, such as 500ms or 2min (10s; stop,\n"
-	      "                reload and drain --wait: no limit)\n"
+	      "                reload, drain --wait and doctor: no limit)\n"
 	      "  --json        print the daemon's own answer\n"
 	      "  --all         stats: also what is 0\n"
 	      "  --now         stop: cut running pulls\n"
 	      "  --dry-run     reload: only say what would change\n"
 	      "  --wait        drain: until all pulls have ended, telling how far they are\n"
 	      "  --watch       pulls, stats: again every second, stats with rates\n"
+	      "  --docker-config FILE\n                doctor IMAGE: the pull secret (.dockerconfigjson; - = standard input)\n"
 	      "  -h, --help    print this\n"
 	      "  -V, --version print the version\n"
-	      "\nExit status: 0 done, 1 refused or failed, 2 wrong usage, 4 no permission on the socket,\n"
+	      "\nExit status: 0 done, 1 refused, failed or broken, 2 wrong usage, 4 no permission on the socket,\n"
 	      "7 no daemon there, 75 no answer in time, 78 configuration refused.\n"
 	      "\nExamples:\n"
 	      "  regctl status\n"
@@ -119,11 +110,6 @@ static bool find_command(const char *word, enum ctl_command *ret, int *ret_statu
 			return true;
 		}
 	*ret_status = EXITCODE_USAGE;
-	for (size_t i = 0; i < ARRAY_LEN(planned); i++)
-		if (strcmp(word, planned[i]) == 0) {
-			fprintf(stderr, "regctl: %s is not built yet\n", word);
-			return false;
-		}
 	const char *meant = ctl_options_suggest(word);
 	if (meant)
 		fprintf(stderr, "regctl: there is no command '%s'; did you mean '%s'?\n", word, meant);
@@ -132,7 +118,7 @@ static bool find_command(const char *word, enum ctl_command *ret, int *ret_statu
 	return usage_error(ret_status);
 }
 
-enum { OPT_JSON = 256, OPT_ALL, OPT_NOW, OPT_DRY_RUN, OPT_WAIT, OPT_WATCH };
+enum { OPT_JSON = 256, OPT_ALL, OPT_NOW, OPT_DRY_RUN, OPT_WAIT, OPT_WATCH, OPT_DOCKER_CONFIG };
 
 static const struct option options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
@@ -141,6 +127,7 @@ static const struct option options[] = {
 	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
 	{ "wait", no_argument, NULL, OPT_WAIT },
 	{ "watch", no_argument, NULL, OPT_WATCH },
+	{ "docker-config", required_argument, NULL, OPT_DOCKER_CONFIG },
 	{ "socket", required_argument, NULL, 's' },
 	{ "timeout", required_argument, NULL, 't' },
 	{ "help", no_argument, NULL, 'h' },
@@ -172,6 +159,9 @@ static bool take_option(int c, struct ctl_options *o, int *ret_status)
 		return o->wait = true;
 	case OPT_WATCH:
 		return o->watch = true;
+	case OPT_DOCKER_CONFIG:
+		o->docker_config = optarg;
+		return true;
 	case 'h':
 		print_help();
 		*ret_status = EXITCODE_OK;
@@ -198,6 +188,8 @@ static bool fits_command(const struct ctl_options *o)
 		fputs("regctl: --wait belongs to drain\n", stderr);
 	else if (o->watch && o->command != CTL_PULLS && o->command != CTL_STATS)
 		fputs("regctl: --watch belongs to pulls and stats\n", stderr);
+	else if (o->docker_config && (o->command != CTL_DOCTOR || !o->argument))
+		fputs("regctl: --docker-config belongs to doctor IMAGE\n", stderr);
 	else
 		return true;
 	return false;
@@ -207,7 +199,7 @@ static bool fits_command(const struct ctl_options *o)
 static bool take_arguments(int count, char **words, struct ctl_options *o)
 {
 	const bool check = o->command == CTL_CONFIG && count > 1 && strcmp(words[1], "check") == 0;
-	const int most = check ? 3 : o->command == CTL_LOG_LEVEL ? 2 : 1;
+	const int most = check ? 3 : o->command == CTL_LOG_LEVEL || o->command == CTL_DOCTOR ? 2 : 1;
 
 	if (count > most) {
 		fprintf(stderr, "regctl: %s takes no '%s'\n", words[0], words[most]);

@@ -7,10 +7,8 @@
 
 enum ctl_command {
 #define C(name, word, help) CTL_##name,
-#define P(word)
 #include "ctl_commands.def"
 #undef C
-#undef P
 	CTL_COMMANDS
 };
 
@@ -18,8 +16,9 @@ struct ctl_options {
 	enum ctl_command command;
 	const char *socket;
 	uint64_t timeout_ms;     /* 0 = not given */
-	const char *argument;    /* of log-level and config; NULL = none */
+	const char *argument;    /* of log-level, config and doctor; NULL = none */
 	const char *file;        /* of config check; NULL = the default */
+	const char *docker_config; /* of doctor: a file, or "-"; NULL = none */
 	bool json, now, all, dry_run, wait, watch;
 };
 
@@ -27,7 +26,7 @@ struct ctl_options {
  * *ret_status is the exit status. */
 bool ctl_options_parse(int argc, char **argv, struct ctl_options *ret, int *ret_status);
 
-/* The word that was probably meant by `word`, or NULL.  Planned commands are never suggested. */
+/* The word that was probably meant by `word`, or NULL. */
 const char *ctl_options_suggest(const char *word);
 
 #endif

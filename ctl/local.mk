@@ -5,12 +5,16 @@ ctl_librrctl_a_SOURCES = \
 	ctl/ctl.c ctl/ctl.h \
 	ctl/ctl_ask.c ctl/ctl_ask.h \
 	ctl/ctl_check.c ctl/ctl_check.h \
+	ctl/ctl_doctor.c ctl/ctl_doctor.h \
 	ctl/ctl_json.c ctl/ctl_json.h \
 	ctl/ctl_options.c ctl/ctl_commands.def ctl/ctl_options.h \
+	ctl/ctl_page_doctor.c \
 	ctl/ctl_page_pulls.c \
 	ctl/ctl_page_stats.c \
 	ctl/ctl_page_status.c \
 	ctl/ctl_pages.c ctl/ctl_pages.h \
+	ctl/ctl_refusal.c ctl/ctl_refusal.h \
+	ctl/ctl_secret.c ctl/ctl_secret.h \
 	ctl/ctl_table.c ctl/ctl_table.h \
 	ctl/ctl_watch.c ctl/ctl_watch.h
 

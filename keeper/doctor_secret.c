@@ -145,13 +145,13 @@ static int take_entry(const json_t *entry, struct doctor_secret *s)
 	return encoded && encoded[0] ? take_encoded(encoded, s) : 0;
 }
 
-int doctor_secret_find(const json_t *auths, const char *host, struct strview repository, struct doctor_secret *ret)
+int doctor_secret_find(json_t *auths, const char *host, struct strview repository, struct doctor_secret *ret)
 {
 	struct doctor_secret s = { .why = "" };
 	const json_t *best = NULL;
 	size_t best_n = 0;
 
-	for (void *i = json_object_iter((json_t *)(uintptr_t)auths); i; i = json_object_iter_next((json_t *)(uintptr_t)auths, i)) {
+	for (void *i = json_object_iter(auths); i; i = json_object_iter_next(auths, i)) {
 		const char *text = json_object_iter_key(i);
 		const struct key k = read_key(text);
 		list_key(&s, text);

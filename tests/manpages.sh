@@ -25,7 +25,7 @@ for option in -c -t -T -V -h; do
 	ok $? "regrelayd(8) describes $option" ""
 done
 page=$(mandoc -Tascii ctl/regctl.1 2>/dev/null | sed 's/.\x08//g')
-for word in status stats workers config reload drain undrain log-level version stop -s -t --json; do
+for word in status doctor stats workers config reload drain undrain log-level version stop -s -t --json; do
 	printf '%s\n' "$page" | grep -qe "^ *$word"
 	ok $? "regctl(1) describes $word" ""
 done

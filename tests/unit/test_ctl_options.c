@@ -23,7 +23,8 @@ static int status;
 /* Parses "regctl" and the words of line. */
 static bool parse(const char *line)
 {
-	char text[256], *argv[WORDS + 2] = { NULL }, *rest = text;
+	static char text[256]; /* the options point into it */
+	char *argv[WORDS + 2] = { NULL }, *rest = text;
 	int argc = 0;
 
 	(void)snprintf(text, sizeof(text), "regctl %s", line);
@@ -43,7 +44,8 @@ static void commands_are_found(void **state)
 	} all[] = { { "status", CTL_STATUS }, { "stats", CTL_STATS }, { "workers", CTL_WORKERS },
 		    { "version", CTL_VERSION }, { "stop", CTL_STOP },
 		    { "config", CTL_CONFIG }, { "reload", CTL_RELOAD }, { "drain", CTL_DRAIN },
-		    { "undrain", CTL_UNDRAIN }, { "pulls", CTL_PULLS }, { "log-level", CTL_LOG_LEVEL } };
+		    { "undrain", CTL_UNDRAIN }, { "pulls", CTL_PULLS }, { "log-level", CTL_LOG_LEVEL },
+		    { "doctor", CTL_DOCTOR } };
 
 	(void)state;
 	assert_int_equal(ARRAY_LEN(all), CTL_COMMANDS);
@@ -82,12 +84,17 @@ static void options_stand_before_or_behind_the_command(void **state)
 	assert_null(got.file);
 	assert_true(parse("config check a.ini"));
 	assert_string_equal(got.file, "a.ini");
+	assert_true(parse("doctor"));
+	assert_null(got.argument);
+	assert_true(parse("doctor localhost:30085/team/app:t1 --docker-config -"));
+	assert_string_equal(got.argument, "localhost:30085/team/app:t1");
+	assert_string_equal(got.docker_config, "-");
 }
 
 static void wrong_usage_is_2(void **state)
 {
 	static const char *const wrong[] = { "", "nonsense", "status now", "--nonsense status", "-t x status", "-t 0 status",
-					     "-t", "status --now", "stop --all", "--json", "doctor", "status --watch", "config chek", "config check a b", "reload now",
+					     "-t", "status --now", "stop --all", "--json", "doctor a b", "doctor --docker-config x", "status --docker-config x a", "status --watch", "config chek", "config check a b", "reload now",
 					     "stop --dry-run", "reload --wait", "log-level debug info",
 					     "Status" };
 
@@ -119,7 +126,7 @@ static void near_misses_are_suggested(void **state)
 	assert_string_equal(ctl_options_suggest("Stop"), "stop");
 	assert_string_equal(ctl_options_suggest("verison"), "version");
 	assert_string_equal(ctl_options_suggest("relaod"), "reload");
-	assert_null(ctl_options_suggest("doctor"));
+	assert_string_equal(ctl_options_suggest("docter"), "doctor");
 	assert_null(ctl_options_suggest("x"));
 	assert_null(ctl_options_suggest(""));
 	assert_null(ctl_options_suggest("a-word-that-is-much-longer-than-any-command"));
@@ -146,17 +153,8 @@ static void man_page_and_completion_name_the_same_commands(void **state)
 {
 	static const char *const built[] = {
 #define C(name, word, help) word,
-#define P(word)
 #include "ctl_commands.def"
 #undef C
-#undef P
-	};
-	static const char *const planned[] = {
-#define C(name, word, help)
-#define P(word) word,
-#include "ctl_commands.def"
-#undef C
-#undef P
 	};
 	CLEANUP(free_p) char *man = load("regctl.1");
 	CLEANUP(free_p) char *completion = load("regctl.bash-completion");
@@ -170,10 +168,6 @@ static void man_page_and_completion_name_the_same_commands(void **state)
 	}
 	assert_non_null(strstr(completion, list));
 	assert_int_equal(strstr(completion, list)[strlen(list)], '"');
-	for (size_t i = 0; i < ARRAY_LEN(planned); i++) {
-		(void)snprintf(item, sizeof(item), "\n.It Cm %s", planned[i]);
-		assert_null(strstr(man, item));
-	}
 }
 
 /* Help, usage and complaints would mix with the test's own lines. */
