@@ -158,11 +158,12 @@ static enum doctor_go take_manifest(struct doctor_walk *w)
 	}
 	w->route.reference = sv_str(m->digest);
 	if (m->index) {
+		memcpy(w->platform, m->platform, sizeof(w->platform));
 		ask_manifest(w);
 		return DOCTOR_GO_WAIT;
 	}
 	doctor_found(w, DOCTOR_MANIFEST, DOCTOR_OK, doctor_step_ms(w), "%s%s%s: %u layers of %llu bytes", w->image.reference,
-	             m->platform[0] ? " for " : "", m->platform, m->layers, (unsigned long long)m->bytes);
+	             w->platform[0] ? " for " : "", w->platform, m->layers, (unsigned long long)m->bytes);
 	return DOCTOR_GO_ON;
 }
 

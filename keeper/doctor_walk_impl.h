@@ -45,6 +45,7 @@ struct doctor_walk {
 	char *bearer;               /* "Bearer ...", secret; NULL = none */
 	char path[DOCTOR_TARGET_MAX + 2 * CHALLENGE_REALM_MAX]; /* of the exchange that runs */
 	struct doctor_manifest manifest;
+	char platform[sizeof(((struct doctor_manifest *)0)->platform)]; /* of the index; "" = there was none */
 	unsigned indexes;           /* met on the way to the manifest */
 };
 
