@@ -25,3 +25,7 @@ check_PROGRAMS += tests/unit/test_keeper_tokens
 tests_unit_test_keeper_tokens_SOURCES = tests/unit/test_keeper_tokens.c
 tests_unit_test_keeper_tokens_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_keeper_tokens_LDADD = $(KEEPER_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_keeper_doctor
+tests_unit_test_keeper_doctor_SOURCES = tests/unit/test_keeper_doctor.c
+tests_unit_test_keeper_doctor_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_keeper_doctor_LDADD = $(KEEPER_LIBS) $(CMOCKA_LIBS)
