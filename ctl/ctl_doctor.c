@@ -58,7 +58,7 @@ static int show(const struct ctl_options *o, const struct ctl_reply *reply)
 	else if (json_object_get(root, "result"))
 		ctl_page_doctor(root, stdout);
 	else
-		fprintf(stderr, "regctl: what answers on %s is no doctor\n", o->socket);
+		fputs("regctl: the walk broke off: the daemon stops, or its keeper has died\n", stderr);
 	json_decref(root);
 	return status;
 }

@@ -8,7 +8,7 @@
 #include "upstream.h"
 
 struct doctor {
-	struct heritage h; /* the keeper's, but with nobody to wake: it is the keeper who finds the names */
+	struct heritage h; /* the keeper's, but who is woken is the keeper itself: it finds names and tokens */
 	struct upstream *upstream;
 	struct doctor_clients clients;
 };
@@ -23,7 +23,8 @@ struct doctor *doctor_new(struct loop *l, const struct heritage *h, struct err *
 	}
 	json_wipe_setup();
 	d->h = *h;
-	d->h.wakes = 0;
+	d->h.wake_others[0] = h->wake_fd;
+	d->h.wakes = 1;
 	d->upstream = upstream_new(l, &d->h, reterr);
 	if (!d->upstream) {
 		free(d);

@@ -295,3 +295,14 @@ def test_wrong_configurations_say_what_is_missing(tmp_path, uaa, ca):
         done = run([REGRELAYD, "-t", "-c", config], env={k: v for k, v in os.environ.items() if k != "CREDENTIALS_DIRECTORY"})
         assert done.returncode == 78 and why in done.stderr, (text, done.stderr)
         assert f"{config}:" in done.stderr and uaa.secret not in done.stderr
+
+
+def test_the_doctor_shows_the_token_and_says_when_it_is_refused(start, standin):
+    relay = start()
+    assert json.loads(relay.regctl("--json", "doctor").stdout)["result"] == "ok"
+    standin.set(token_key="another")
+    began = time.monotonic()
+    done = relay.regctl("--json", "doctor")
+    hops = json.loads(done.stdout)["registries"][0]
+    assert done.returncode == 1 and hops["broken"] == "proxy" and hops["steps"][-1]["error"] == "proxy-token-refused"
+    assert time.monotonic() - began < 20, "the keeper fetches another one at once, and that is refused, too"
