@@ -144,7 +144,8 @@ def test_how_an_image_is_named(doctor, image):
 
 
 def test_prefix_and_ns(doctor):
-    d = doctor(section={"prefix": "corp", "ns": "registry.corp:5000"})
+    d = doctor(section={"prefix": "corp", "ns": "registry.corp:5000", "default": "yes"},
+               settings={"registry other": {"host": "other.kyma:1", "match_host": "pull.corp"}})
     assert d.ask("corp/team/app:t1")[0] == 0
     name = "registry.corp:5000/team/app:t1"
     status, document = asked(d.relay, "--json", "doctor", name, "--docker-config",
@@ -153,8 +154,10 @@ def test_prefix_and_ns(doctor):
     text = document["snippets"][0]["text"]
     assert "/etc/containerd/certs.d/registry.corp:5000/hosts.toml" in text
     assert f'[host."http://localhost:{d.relay.port}"]' in text
-    status, document = asked(d.relay, "--json", "doctor", "elsewhere.corp/team/app:t1")
-    assert_broken((status, document), "image", "ns-unknown")
+    assert_broken(asked(d.relay, "--json", "doctor", "elsewhere.corp/team/app:t1"), "image", "ns-unknown")
+    answer = asked(d.relay, "--json", "doctor", "pull.corp/team/app:t1")
+    assert_broken(answer, "mapping", "mapping-missing", "other.kyma:1")
+    assert not [one for one in answer[1]["snippets"] if "hosts.toml" in one["text"]], "nodes come here by themselves"
 
 
 @pytest.mark.parametrize("image, error", [
@@ -335,6 +338,15 @@ def reset(request, send):
 def test_answers_of_the_way(relay, origin, handler, step, error, words):
     origin.route(".*", handler)
     assert_broken(asked(relay, "--json", "doctor", "localhost:1/team/app:t1"), step, error, *words)
+
+
+def test_a_registry_without_a_proxy(start_relay, origin):
+    origin.answer("/v2/", ok())
+    relay = start_relay(registries={"default": {"host": origin.address, "proxy": "none", "scheme": "http"}})
+    status, document = asked(relay, "--json", "doctor")
+    found = steps(document)
+    assert status == 0 and found["proxy"]["state"] == found["registry"]["state"] == "ok"
+    assert found["tunnel"]["state"] == found["mapping"]["state"] == "skipped"
 
 
 def test_marks_of_something_in_between(relay, origin):

@@ -1,5 +1,6 @@
 """The doctor's clients: what they say, how they are answered, what they cannot do; and where their secrets are not."""
 import base64
+import concurrent.futures
 import json
 import re
 import select
@@ -204,11 +205,14 @@ def test_a_walk_under_way_ends_with_the_daemon(relay, origin):
 
 def test_a_keeper_that_dies_takes_its_clients_along_and_another_comes(relay, origin):
     held = hold(origin)
-    with dial(relay) as s:
+    with dial(relay) as s, concurrent.futures.ThreadPoolExecutor(1) as pool:
         s.sendall(request(body()))
-        origin.wait(lambda: len(origin.requests) == 1)
+        regctl = pool.submit(relay.regctl, "doctor")
+        origin.wait(lambda: len(origin.requests) == 2)
         run(["kill", "-KILL", str(relay.status()["keeper_pid"])])
         assert rest(s) == ""
+        done = regctl.result()
+        assert done.returncode == 1 and "the walk broke off" in done.stderr and "name" in done.stdout
     held.set()
     wait_until(lambda: relay.regctl("doctor").returncode == 0, 10, "another keeper")
 

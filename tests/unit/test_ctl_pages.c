@@ -229,6 +229,44 @@ static void ages_are_short(void **state)
 		assert_string_equal(ctl_json_age(all[i].seconds, text), all[i].text);
 }
 
+static void show_doctor_step(FILE *out, const char *text)
+{
+	json_t *root = json_loads(text, 0, NULL);
+
+	assert_non_null(root);
+	ctl_page_doctor_step(root, out);
+	json_decref(root);
+}
+
+static void the_doctor_shows_hops_and_what_mends_them(void **state)
+{
+	FILE *out = begin();
+	json_t *result = json_loads("{\"result\":\"broken\",\"warnings\":[\"w\"],\"snippets\":[{\"about\":\"a\",\"text\":\"x\\n  y\"}],"
+	                            "\"registries\":[{\"registry\":\"one\",\"broken\":\"mapping\"},{\"registry\":\"two\",\"broken\":null}]}",
+	                            0, NULL);
+
+	(void)state;
+	show_doctor_step(out, "{\"registry\":\"one\",\"step\":\"proxy\",\"state\":\"ok\",\"ms\":12,\"text\":\"t\"}");
+	show_doctor_step(out, "{\"registry\":\"one\",\"step\":\"mapping\",\"state\":\"broken\",\"ms\":null,\"text\":\"no\",\"cause\":\"c\","
+	                      "\"fix\":\"f\"}");
+	show_doctor_step(out, "{\"registry\":\"two\",\"step\":\"token\",\"state\":\"skipped\",\"text\":\"t\"}");
+	show_doctor_step(out, "{}");
+	ctl_page_doctor(result, out);
+	assert_int_equal(fclose(out), 0);
+	json_decref(result);
+	assert_string_equal(page, "registry one\n"
+	                          "  ok       proxy        12ms  t\n"
+	                          "  BROKEN   mapping            no\n"
+	                          "                       cause  c\n"
+	                          "                          do  f\n"
+	                          "registry two\n"
+	                          "  -        token              t\n"
+	                          "                              \n"
+	                          "\nwarning: w\n"
+	                          "\na:\n    x\n      y\n"
+	                          "\nbroken: mapping of registry one\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +278,7 @@ int main(void)
 		cmocka_unit_test_teardown(workers_are_a_table, drop_page),
 		cmocka_unit_test_teardown(stats_leave_zeros_out, drop_page),
 		cmocka_unit_test(stats_have_rates_when_there_was_a_page_before),
+		cmocka_unit_test(the_doctor_shows_hops_and_what_mends_them),
 		cmocka_unit_test(pulls_are_a_table_with_bars),
 		cmocka_unit_test(bytes_are_short),
 		cmocka_unit_test(ages_are_short),

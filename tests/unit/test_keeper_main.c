@@ -137,6 +137,7 @@ static void test_a_life(void **state)
 	assert_true(stats_get(&heritage.stats->beat_ms) > 0);
 	assert_true(stats_get(&heritage.stats->open_fds) > 3);
 	readable(heritage.wake_others[0]); /* the name is there */
+	tell(MSG_DOCTOR); /* without a client */
 	assert_int_equal(names_read(&heritage.shm->names[4][0], &e), 0);
 	assert_int_equal(e.state, NAMES_GOOD);
 	int early = ask_livez(); /* before it serves: waits in the queue */
