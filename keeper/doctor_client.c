@@ -139,6 +139,16 @@ static enum step refuse_head(struct doctor_client *c, enum wire_result got)
 	return refuse(c, status[got], c->wire.why ? c->wire.why : "malformed request");
 }
 
+static bool is_busy(const struct doctor_client *c)
+{
+	return c->all->walks >= DOCTOR_WALKS;
+}
+
+static enum step refuse_busy(struct doctor_client *c)
+{
+	return refuse(c, 409, "the doctor has no time: other walks are under way, try again when they are done");
+}
+
 static enum step take_head(struct doctor_client *c, const struct http_head *h)
 {
 	static const char leave[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -151,6 +161,8 @@ static enum step take_head(struct doctor_client *c, const struct http_head *h)
 		return refuse(c, 413, "the body is larger than 64 KiB");
 	if (http_head_find(h, SV("Expect")) && !h->expect_continue)
 		return refuse(c, 417, "this expectation cannot be met");
+	if (is_busy(c)) /* and what waits for leave is not even sent */
+		return refuse_busy(c);
 	c->head_n = h->bytes;
 	c->body_n = h->framing == HTTP_BODY_LENGTH ? (size_t)h->content_length : 0;
 	c->streams = sv_eq(http_head_value(h, SV("Accept")), SV("application/x-ndjson"));
@@ -200,8 +212,8 @@ static enum step step_body(struct doctor_client *c)
 		return STEP_END;
 	if (c->in_n < c->head_n + c->body_n)
 		return read_more(c, c->head_n + c->body_n);
-	if (c->all->walks >= DOCTOR_WALKS)
-		return refuse(c, 409, "the doctor has no time: other walks are under way, try again when they are done");
+	if (is_busy(c))
+		return refuse_busy(c);
 	const int r = doctor_order_read(sv_make(c->in + c->head_n, c->body_n), &o, &why);
 	forget_request(c);
 	return r < 0 ? refuse(c, 400, why.text) : begin_walk(c, &o);
