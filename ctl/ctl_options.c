@@ -90,6 +90,7 @@ static void print_help(void)
 	      "7 no daemon there, 75 no answer in time, 78 configuration refused.\n"
 	      "\nExamples:\n"
 	      "  regctl status\n"
+	      "  regctl doctor localhost:30085/team/app:1.0\n"
 	      "  regctl --json stats | jq .\n"
 	      "  regctl -t 2min stop\n", stdout);
 }
