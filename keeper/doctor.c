@@ -30,8 +30,7 @@ struct doctor *doctor_new(struct loop *l, const struct heritage *h, struct err *
 		free(d);
 		return NULL;
 	}
-	upstream_wipe(d->upstream);
-	upstream_drain(d->upstream); /* no connection is kept: a walk tells how a first one goes */
+	upstream_examine(d->upstream);
 	doctor_clients_init(&d->clients, l, &d->h, d->upstream);
 	return d;
 }

@@ -243,9 +243,12 @@ void upstream_news(struct upstream *u)
 	}
 }
 
-void upstream_wipe(struct upstream *u)
+void upstream_examine(struct upstream *u)
 {
 	u->bufs.wipes = true;
+	u->draining = true;
+	for (unsigned i = 0; i < u->pools; i++)
+		breaker_init(&u->pool[i].breaker, 0);
 }
 
 void upstream_drain(struct upstream *u)

@@ -14,8 +14,9 @@ struct upstream *upstream_new(struct loop *l, const struct heritage *h, struct e
 /* Closes everything; all sources must be freed before.  Not from within a turn of the loop: it may still hold
  * events. */
 void upstream_free(struct upstream *u);
-/* Buffers are cleared when they are returned: for exchanges with secrets that are not a client's pull. */
-void upstream_wipe(struct upstream *u);
+/* For who examines the way instead of pulling: no connection is kept and no breaker spares an attempt, so that each exchange tells
+ * how a first one goes now; and buffers are cleared when they are returned.  Before the first exchange. */
+void upstream_examine(struct upstream *u);
 /* The keeper has published something (the process' wake eventfd): fetches that wait for a name or a token look again. */
 void upstream_news(struct upstream *u);
 /* Draining: idle connections are closed now and when they fall idle; running fetches may still dial. */

@@ -317,6 +317,14 @@ def test_proxies_that_are_none(start_relay, stack, proxy, step, error):
         assert (found["proxy"]["state"], found["tunnel"]["state"], found["mapping"]["state"]) == ("ok", "unknown", "unknown")
 
 
+def test_the_doctor_tries_however_often_it_failed(start_relay, stack):
+    address = stack.enter_context(nobody())
+    relay = start_relay(proxy=address, settings={"proxy": {"breaker_failures": 2}})
+    for _ in range(4):
+        found = assert_broken(asked(relay, "--json", "doctor"), "proxy", "proxy-unreachable")
+        assert found["text"].endswith("Connection refused"), "tried now, not remembered"
+
+
 def refused_path(request, send):
     send(ok(f"Access denied to resource {request.target} on system {VHOST}. In case this was a valid request".encode(),
             status="403 Forbidden", content_type="text/plain"))
