@@ -27,6 +27,7 @@ upstream_librrupstream_a_SOURCES = \
 	upstream/policy.c upstream/policy.h \
 	upstream/pool.c upstream/pool.h \
 	upstream/proxy_token.c upstream/proxy_token.h \
+	upstream/range.c upstream/range.h \
 	upstream/redirect.c upstream/redirect.h \
 	upstream/response.c upstream/response.h \
 	upstream/retry.c upstream/retry.h \
@@ -36,4 +37,5 @@ upstream_librrupstream_a_SOURCES = \
 	upstream/token_answer.c upstream/token_answer.h \
 	upstream/token_server.c upstream/token_server.h \
 	upstream/upstream.c upstream/upstream.h \
-	upstream/upstream_impl.h
+	upstream/upstream_impl.h \
+	upstream/validator.c upstream/validator.h

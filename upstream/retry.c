@@ -27,3 +27,13 @@ enum retry_when retry_decide(struct retry *r, enum retry_cause cause, uint64_t l
 	*ret_pause_ms = ms;
 	return RETRY_LATER;
 }
+
+uint64_t retry_resume_pause_ms(unsigned attempt, unsigned jitter)
+{
+	uint64_t ms = RESUME_PAUSE_MS;
+
+	while (--attempt && ms < RESUME_PAUSE_MAX_MS)
+		ms *= 2;
+	ms += ms * jitter / 2000;
+	return ms < RESUME_PAUSE_MAX_MS ? ms : RESUME_PAUSE_MAX_MS;
+}

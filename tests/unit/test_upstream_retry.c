@@ -61,6 +61,23 @@ static void what_stays_is_not_tried_again(void **state)
 	assert_int_equal(retry_decide(&r, RETRY_CAUSE_FINAL, LONG_MS, 0, &pause), RETRY_NOT);
 }
 
+static void pauses_before_resuming_grow_to_a_limit(void **state)
+{
+	(void)state;
+	for (unsigned jitter = 0; jitter < 1000; jitter += 333) {
+		uint64_t before = 0;
+		for (unsigned attempt = 1; attempt <= 6; attempt++) {
+			uint64_t pause = retry_resume_pause_ms(attempt, jitter);
+			assert_true(pause >= RESUME_PAUSE_MS && pause > before);
+			before = pause;
+		}
+		assert_in_range(before, 3200, RESUME_PAUSE_MAX_MS);
+		for (unsigned attempt = 7; attempt < 1000000; attempt *= 3)
+			assert_int_equal(retry_resume_pause_ms(attempt, jitter), RESUME_PAUSE_MAX_MS);
+	}
+	assert_int_equal(retry_resume_pause_ms(1, 0), RESUME_PAUSE_MS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -68,6 +85,7 @@ int main(void)
 		cmocka_unit_test(a_stale_connection_costs_no_attempt_but_not_for_ever),
 		cmocka_unit_test(no_attempt_beyond_the_budget),
 		cmocka_unit_test(what_stays_is_not_tried_again),
+		cmocka_unit_test(pauses_before_resuming_grow_to_a_limit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
