@@ -111,6 +111,11 @@ enum move_result body_move(struct body *b, struct conn *c, struct sink *to, size
 	return r;
 }
 
+bool body_is_here(const struct body *b, const struct conn *c)
+{
+	return b->ended || (b->framing == HTTP_BODY_LENGTH && buf_len(&c->in) - b->piece_used >= b->left);
+}
+
 static size_t peek_chunks(struct chunk chunk, struct strview in, char *dst, size_t cap, bool *ret_whole)
 {
 	size_t n = 0, used;

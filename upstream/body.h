@@ -24,6 +24,9 @@ void body_init(struct body *b, enum http_framing framing, uint64_t length);
 enum move_result body_move(struct body *b, struct conn *c, struct sink *to, size_t max, size_t *ret_moved,
                            int *ret_errno);
 
+/* Is all that is still to come of it in the connection's buffer already? */
+bool body_is_here(const struct body *b, const struct conn *c);
+
 /* Copies the first body bytes among those read (from `skip` on) into dst without taking any; the number
  * copied.  *ret_whole: that is all of the body.  b is as body_init left it. */
 size_t body_peek(const struct body *b, const struct conn *c, size_t skip, char *dst, size_t cap,

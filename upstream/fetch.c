@@ -17,7 +17,8 @@ enum deadline {
 	DEADLINE_ADDRESS,
 	DEADLINE_TEXT,
 	DEADLINE_PAUSE,
-	DEADLINE_STALL
+	DEADLINE_STALL,
+	DEADLINE_GRACE
 };
 
 static const struct state_row {
@@ -60,7 +61,17 @@ static void on_text(struct timer *t)
 
 static void on_pause(struct timer *t)
 {
-	fetch_queue(container_of(t, struct fetch, deadline));
+	struct fetch *f = container_of(t, struct fetch, deadline);
+
+	if (f->state == FETCH_RESUME)
+		fetch_resume_attempt(f);
+	else
+		fetch_queue(f);
+}
+
+static void on_grace(struct timer *t)
+{
+	fetch_park(container_of(t, struct fetch, deadline));
 }
 
 static void on_stall(struct timer *t)
@@ -94,7 +105,20 @@ static void arm(struct fetch *f, enum deadline d)
 	case DEADLINE_TEXT: loop_timer_at(l, &f->deadline, sooner(now + TEXT_MS, budget), on_text); break;
 	case DEADLINE_PAUSE: loop_timer_at(l, &f->deadline, f->again_at_ms, on_pause); break;
 	case DEADLINE_STALL: loop_timer_in(l, &f->deadline, f->pool->proxy->stall_timeout, on_stall); break;
+	case DEADLINE_GRACE: loop_timer_in(l, &f->deadline, f->pool->proxy->stall_grace, on_grace); break;
 	}
+	f->source.due_ms = f->deadline.loop ? f->deadline.at_ms : 0;
+}
+
+/* How many bodies wait for their client without a connection. */
+static void count_parked(const struct fetch *f, enum fetch_state next)
+{
+	_Atomic uint64_t *gauge = &f->upstream->heritage->stats->parked;
+
+	if (f->state != FETCH_PARKED && next == FETCH_PARKED)
+		stats_add(gauge, 1);
+	if (f->state == FETCH_PARKED && next != FETCH_PARKED)
+		stats_sub(gauge, 1);
 }
 
 void fetch_set(struct fetch *f, enum fetch_state state)
@@ -105,9 +129,12 @@ void fetch_set(struct fetch *f, enum fetch_state state)
 		log_fields(LOG_LEVEL_DEBUG,
 		           FIELDS(LF_SV("request_id", f->rq.id), LF_INT("attempt", f->facts.tries)),
 		           "fetch %s -> %s, waiting for %s", rows[f->state].name, row->name, row->waits_for);
+	count_parked(f, state);
 	f->state = state;
 	f->source.waits_for = row->waits_for;
 	arm(f, row->deadline);
+	if (f->resume.under_way) /* nothing else tells what it waits for now */
+		fetch_tell(f);
 }
 
 /* --- telling the session ------------------------------------------------------------------------------- */
@@ -151,7 +178,7 @@ void fetch_drop_conn(struct fetch *f, bool reset)
 	conn_close(TAKE(f->conn), reset);
 }
 
-static void count_failure(const struct fetch *f, enum error_id id)
+void fetch_count_failure(const struct fetch *f, enum error_id id)
 {
 	struct stats_upstream *s = f->pool->stats;
 
@@ -171,6 +198,7 @@ void fetch_deliver(struct fetch *f)
 	f->source.head = h;
 	f->source.framing = h->framing;
 	f->source.length = h->framing == HTTP_BODY_LENGTH ? h->content_length : 0;
+	fetch_resume_learn(f);
 	f->source.state = SOURCE_HEAD;
 	f->facts.first_byte_ms = loop_now(f->upstream->loop) - f->started_ms;
 	stats_set(&f->pool->stats->last_success_ms, loop_now(f->upstream->loop));
@@ -196,11 +224,15 @@ static void render(struct fetch *f, const struct fetch_error *e)
 
 void fetch_fail(struct fetch *f, const struct fetch_error *e)
 {
+	if (fetch_head_is_out(f)) {
+		fetch_resume_failed(f, e, fetch_resume_passes(e->id));
+		return;
+	}
 	fetch_drop_conn(f, true);
 	pool_leave(f->pool, &f->waiter);
 	list_del(&f->waiting);
 	render(f, e);
-	count_failure(f, e->id);
+	fetch_count_failure(f, e->id);
 	f->source.state = SOURCE_FAILED;
 	fetch_set(f, FETCH_FAILED);
 	fetch_tell(f);
@@ -221,7 +253,8 @@ void fetch_cut(struct fetch *f, enum error_id id, const char *detail)
 	(void)snprintf(f->source.failure.text, sizeof(f->source.failure.text),
 	               "the answer of %s broke off after %llu bytes: %s", f->key->authority,
 	               (unsigned long long)f->source.moved, detail);
-	count_failure(f, id);
+	fetch_count_failure(f, id);
+	f->resume.under_way = false;
 	fetch_set(f, FETCH_CUT);
 }
 
@@ -249,6 +282,7 @@ static void fetch_free(struct source *s)
 	list_del(&f->waiting);
 	if (f->grant)
 		login_release(TAKE(f->grant));
+	count_parked(f, FETCH_DONE);
 	loop_timer_stop(&f->deadline);
 	loop_defer_cancel(&f->notify);
 	f->upstream->fetches--;
@@ -265,7 +299,7 @@ static uint64_t patience_ms(uint64_t budget_ms)
 
 static struct fetch *fetch_new(struct upstream *u, const struct fetch_request *rq, source_fn *fn)
 {
-	struct fetch *f = calloc(1, sizeof(*f) + rq->fields * sizeof(f->field[0]));
+	struct fetch *f = calloc(1, sizeof(*f) + (rq->fields + RESUME_FIELDS) * sizeof(f->field[0]));
 
 	if (!f)
 		return NULL;

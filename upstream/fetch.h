@@ -46,7 +46,11 @@ struct fetch_facts {
 	const struct conf_host *at;  /* who was asked last; NULL = the registry itself */
 	uint64_t connect_ms;         /* of the last dial; 0 when reused */
 	uint64_t first_byte_ms;      /* from start to the head */
-	unsigned upstream_status;    /* 0 = none came */
+	unsigned upstream_status;    /* of the last answer; 0 = none came */
+	unsigned resumes;            /* how often a body that broke off was gone on with */
+	uint64_t resumed_at;         /* where in the whole, the last time */
+	uint64_t skipped;            /* bytes fetched again because a range was ignored */
+	unsigned parks;              /* how often the client took nothing for stall_grace */
 };
 void fetch_facts(const struct source *s, struct fetch_facts *ret);
 

@@ -132,6 +132,10 @@ static void accept_head(struct fetch *f)
 {
 	struct http_head *h = &f->response.head;
 
+	if (fetch_head_is_out(f)) {
+		fetch_resume_head(f);
+		return;
+	}
 	if (f->probing && f->rq.method == HTTP_HEAD) { /* the client asked for no body: fetch_free drops it */
 		h->framing = HTTP_BODY_NONE;
 		body_init(&f->body, HTTP_BODY_NONE, 0);

@@ -13,7 +13,11 @@ static void on_conn(struct conn *c)
 	case FETCH_ASK: fetch_on_ask(f); break;
 	case FETCH_RESPONSE_HEAD: fetch_on_head(f); break;
 	case FETCH_CLASSIFY: fetch_on_text(f); break;
-	case FETCH_BODY_WAIT: fetch_tell(f); break;
+	case FETCH_BODY_WAIT:
+		if (c->transport.readable) /* no stall of the upstream's, should the client take nothing now */
+			fetch_set(f, FETCH_BODY_FULL);
+		fetch_tell(f);
+		break;
 	default: break; /* nobody waits for it: back-pressure */
 	}
 }
@@ -118,7 +122,7 @@ static void use_conn(struct fetch *f, struct conn *c)
 	c->fn = on_conn;
 	f->facts.tries++;
 	f->facts.reused = c->answers > 0;
-	f->waiter.fresh = f->rq.method == HTTP_POST; /* its retry, too: see broke() */
+	f->waiter.fresh = f->rq.method == HTTP_POST || f->resume.under_way; /* a retry, too: see broke() */
 	if (f->facts.reused) {
 		f->facts.connect_ms = 0;
 		fetch_ask(f);

@@ -6,8 +6,10 @@
 #include "classify.h"
 #include "dial.h"
 #include "fetch.h"
+#include "range.h"
 #include "response.h"
 #include "retry.h"
+#include "validator.h"
 
 enum fetch_state {
 #define S(state, name, deadline, why) FETCH_##state,
@@ -20,6 +22,32 @@ enum fetch_state {
 struct fetch_error {
 	enum error_id id; /* ERROR_NONE = there is none */
 	char detail[CLASSIFY_DETAIL];
+};
+
+/* Why a body has to be asked for again from where the client is. */
+enum resume_cause {
+	RESUME_CLOSED, /* the upstream ended it early: FIN, a last chunk that never came */
+	RESUME_RESET,  /* an error of the connection */
+	RESUME_STALL,  /* no byte for stall_timeout */
+	RESUME_CLIENT, /* the client took nothing for stall_grace, and takes bytes again */
+	RESUME_PIECE   /* nothing broke: the answer brought a part of what is wanted */
+};
+
+/* How a body is gone on with.  Invariant: under_way only after the head was delivered, and then there is no body to move. */
+struct resume {
+	bool possible;         /* the answer has a place in a whole that can be asked for again */
+	bool under_way;        /* from the break until the head of an answer that goes on */
+	bool asked;            /* rq.field ends with our Range (and If-Range) */
+	bool in_pieces;        /* the client stalled once: little is asked for at a time */
+	bool ranges_ignored;   /* asked for a range, got the whole: a stall would cost all of it again */
+	enum resume_cause cause;
+	unsigned failed;       /* attempts since the last byte that the client got */
+	uint64_t progress_ms;  /* when that was */
+	uint64_t skip;         /* bytes of this answer that the client has already */
+	uint64_t until;        /* where this answer ends in the whole; RANGE_UNKNOWN */
+	struct range range;
+	struct validator validator;
+	char text[RANGE_TEXT_MAX]; /* of Range */
 };
 
 struct fetch {
@@ -40,6 +68,7 @@ struct fetch {
 	struct response response;
 	struct body body;
 	struct retry retry;
+	struct resume resume;
 	struct fetch_error last;    /* of the last attempt: tells more than that the next was slow */
 	struct fetch_facts facts;
 	struct grant *grant;        /* held; NULL = the client's own credentials go along */
@@ -56,7 +85,7 @@ struct fetch {
 	bool probing;               /* a HEAD asked again as GET for the text of its error */
 	uint64_t started_ms, budget_at_ms, patience_at_ms, dialled_ms, dial_until_ms, again_at_ms;
 	unsigned turn;              /* which address is first at the next dial */
-	struct http_field field[];  /* a copy: rq may have been on the caller's stack */
+	struct http_field field[];  /* a copy: rq may have been on the caller's stack; room for RESUME_FIELDS more */
 };
 
 /* --- fetch.c: the object ------------------------------------------------------------------------------- */
@@ -69,6 +98,8 @@ void fetch_deliver(struct fetch *f);
 /* Ends before the head. */
 void fetch_fail(struct fetch *f, const struct fetch_error *e);
 void fetch_fail_memory(struct fetch *f);
+/* Into the upstream's statistics. */
+void fetch_count_failure(const struct fetch *f, enum error_id id);
 /* Ends within the body. */
 void fetch_cut(struct fetch *f, enum error_id id, const char *detail);
 /* The connection goes back to the pool, or is closed. */
@@ -150,5 +181,33 @@ bool fetch_hop_failed(const struct fetch *f);
 
 enum move_result fetch_move(struct source *s, struct sink *to, size_t max, size_t *ret_moved, int *ret_errno);
 void fetch_stalled(struct fetch *f);
+
+/* --- fetch_resume.c: bodies that break off, clients that take nothing ---------------------------------- */
+
+#define RESUME_FIELDS 2 /* Range, If-Range */
+
+/* The client has the head: from here on what fails is resumed or cuts. */
+static inline bool fetch_head_is_out(const struct fetch *f)
+{
+	return f->source.state == SOURCE_HEAD;
+}
+/* The head is about to be delivered: can its body be resumed? */
+void fetch_resume_learn(struct fetch *f);
+/* The body broke off, or ended before its end.  True: it will be gone on with.  False: it cannot be, and is cut. */
+bool fetch_broke_off(struct fetch *f, enum resume_cause cause, enum error_id id, const char *detail);
+/* The answer ended where it said, before the end of what is wanted: asks for the rest. */
+void fetch_next_piece(struct fetch *f);
+/* The pause is over. */
+void fetch_resume_attempt(struct fetch *f);
+/* An attempt to resume failed; passing: the next one may do better. */
+void fetch_resume_failed(struct fetch *f, const struct fetch_error *e, bool passing);
+/* May what e says be gone a moment later, the registry having answered well a moment ago? */
+bool fetch_resume_passes(enum error_id id);
+/* The head of an answer of the registry's own to an attempt. */
+void fetch_resume_head(struct fetch *f);
+/* The client took nothing for stall_grace: the upstream shall not wait for it (the ten-second rule). */
+void fetch_park(struct fetch *f);
+/* A parked client takes bytes again. */
+void fetch_unpark(struct fetch *f);
 
 #endif

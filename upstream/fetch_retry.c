@@ -9,6 +9,10 @@ void fetch_attempt_failed(struct fetch *f, enum retry_cause cause, const struct 
 	uint64_t now = loop_now(l), pause = 0;
 	uint64_t left = f->budget_at_ms > now ? f->budget_at_ms - now : 0;
 
+	if (fetch_head_is_out(f)) {
+		fetch_resume_failed(f, e, cause != RETRY_CAUSE_FINAL || fetch_resume_passes(e->id));
+		return;
+	}
 	fetch_drop_conn(f, true);
 	f->last = *e;
 	unsigned jitter = (unsigned)upstream_random(f->upstream, 1000);

@@ -16,6 +16,7 @@ upstream_librrupstream_a_SOURCES = \
 	upstream/fetch_follow.c \
 	upstream/fetch_impl.h \
 	upstream/fetch_login.c \
+	upstream/fetch_resume.c \
 	upstream/fetch_retry.c \
 	upstream/fetch_states.def \
 	upstream/fetch_token.c \

@@ -52,6 +52,7 @@ struct source {
 	uint64_t moved;            /* body bytes given so far */
 	struct source_failure failure;
 	const char *waits_for;     /* static text: what it waits for now */
+	uint64_t due_ms;           /* when its own deadline falls (CLOCK_MONOTONIC); 0 = it has none now */
 };
 
 /* Moves up to max body bytes into the sink.  May be called as soon as state is SOURCE_HEAD, also for bodies of

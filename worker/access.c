@@ -6,7 +6,7 @@
 
 #include "log.h"
 
-#define FIELDS_OF_LINE 24
+#define FIELDS_OF_LINE 28
 #define PATH_SHOWN     512 /* bytes; a line has 4096 for everything */
 #define AGENT_SHOWN    256
 
@@ -82,6 +82,14 @@ static void add_upstream(struct line *l, const struct request *rq)
 	add_number(l, "upstream.reused", rq->facts.reused);
 	if (rq->facts.redirects)
 		add_number(l, "upstream.redirects", rq->facts.redirects);
+	if (rq->facts.resumes) {
+		add_number(l, "upstream.resumes", rq->facts.resumes);
+		add_number(l, "upstream.resumed_at", rq->facts.resumed_at);
+	}
+	if (rq->facts.skipped)
+		add_number(l, "upstream.skipped_bytes", rq->facts.skipped);
+	if (rq->facts.parks)
+		add_number(l, "upstream.parks", rq->facts.parks);
 	add_number(l, "upstream.connect_ms", rq->facts.connect_ms);
 	add_number(l, "upstream.first_byte_ms", rq->facts.first_byte_ms);
 	if (rq->facts.upstream_status)

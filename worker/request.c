@@ -189,6 +189,7 @@ enum request_end request_end_of(enum error_id broke)
 	switch (broke) {
 	case ERROR_UPSTREAM_TIMEOUT: return REQUEST_UPSTREAM_STALLED;
 	case ERROR_UPSTREAM_MALFORMED: return REQUEST_UPSTREAM_MALFORMED;
+	case ERROR_UPSTREAM_CHANGED: return REQUEST_UPSTREAM_CHANGED;
 	default: return REQUEST_UPSTREAM_CLOSED;
 	}
 }

@@ -86,6 +86,16 @@ static void on_deadline(struct timer *t)
 	live_update(s);
 }
 
+bool session_source_is_due_later(struct session *s)
+{
+	const uint64_t at_ms = s->source->due_ms + SAFETY_MS;
+
+	if (s->source->due_ms == 0 || at_ms <= loop_now(s->sv->loop))
+		return false;
+	loop_timer_at(s->sv->loop, &s->deadline, at_ms, on_deadline);
+	return true;
+}
+
 static void count_gauge(const struct session *s, bool up)
 {
 	struct stats_slot *st = s->sv->stats;

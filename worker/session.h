@@ -75,6 +75,9 @@ void session_drain(struct session *s);
 const char *session_waits_for(const struct session *s);
 /* The only writer of s->state: arms the deadline, keeps the gauges. */
 void session_set(struct session *s, enum session_state state);
+/* The source has a deadline of its own that has not come, however long nothing has moved: waits for that one.  False: it
+ * is overdue, or has none. */
+bool session_source_is_due_later(struct session *s);
 /* Ends the session: FIN, everything returned.  Its memory goes with the loop's deferred work. */
 enum step session_close(struct session *s);
 /* Ends the session in the middle of an answer: RST, so that nothing passes for complete. Counts and logs. */

@@ -258,6 +258,8 @@ enum step step_send(struct session *s)
 
 enum step expire_move(struct session *s)
 {
+	if (session_source_is_due_later(s))
+		return STEP_WAIT;
 	request_fail(s->rq, ERROR_UPSTREAM_TIMEOUT, SV("the time allowed"));
 	return session_abort(s, REQUEST_UPSTREAM_STALLED);
 }

@@ -10,7 +10,7 @@ from tools.relay import TOP
 
 BLOB = "/v2/team/app/blobs/sha256:" + "a" * 64
 SIZE = 64 << 20
-QUICK = {"listen": {"send_timeout": "500ms"}, "proxy": {"stall_timeout": "500ms"}, "master": {"drain_timeout": "300ms"}}
+QUICK = {"listen": {"send_timeout": "500ms"}, "proxy": {"stall_timeout": "500ms", "resume_timeout": 0}, "master": {"drain_timeout": "300ms"}}
 
 
 def blob(origin, rest, head=None):

@@ -242,7 +242,8 @@ def test_ranges_pass(relay, origin):
 @pytest.mark.parametrize("cut_at", [1, 100, 65536, 999_999])
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_broken_body_never_looks_complete(relay, origin, cut_at, reset, chunked):
+def test_a_broken_body_never_looks_complete(start_relay, origin, cut_at, reset, chunked):
+    relay = start_relay(proxy=origin.address, settings={"proxy": {"resume_timeout": "300ms"}})
     size = 1_000_000
 
     def handler(request, send):

@@ -5,6 +5,7 @@ check_PROGRAMS += \
 	tests/unit/test_upstream_fetch \
 	tests/unit/test_upstream_pool \
 	tests/unit/test_upstream_range \
+	tests/unit/test_upstream_resume \
 	tests/unit/test_upstream_retry
 
 tests_unit_test_upstream_ask_SOURCES = tests/unit/test_upstream_ask.c
@@ -28,6 +29,11 @@ tests_unit_test_upstream_pool_LDADD = $(UPSTREAM_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_upstream_range_SOURCES = tests/unit/test_upstream_range.c
 tests_unit_test_upstream_range_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_upstream_range_LDADD = $(UPSTREAM_LIBS) $(CMOCKA_LIBS)
+
+tests_unit_test_upstream_resume_SOURCES = tests/unit/test_upstream_resume.c \
+	tests/unit/upstream_fixture.c tests/unit/upstream_fixture.h
+tests_unit_test_upstream_resume_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_upstream_resume_LDADD = $(UPSTREAM_LIBS) $(CMOCKA_LIBS)
 
 tests_unit_test_upstream_retry_SOURCES = tests/unit/test_upstream_retry.c
 tests_unit_test_upstream_retry_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)

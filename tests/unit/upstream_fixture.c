@@ -257,7 +257,8 @@ static void on_source(struct source *s)
 			(void)snprintf(p->content_type, sizeof(p->content_type), SV_FMT,
 			               SV_ARG(http_head_value(s->head, SV("Content-Type"))));
 		}
-		move(p);
+		if (p->room) /* else it is the client's turn, as in a session */
+			move(p);
 	}
 }
 
@@ -265,10 +266,10 @@ struct taking *pull_new(struct fixture *f, unsigned registry, enum http_method m
                       bool urgent)
 {
 	/* on the stack on purpose: the fetch has to copy what it needs later */
-	const struct http_field field[] = { { SV("Accept"), SV("a/b") }, { SV("accept"), SV("c/d") } };
+	const struct http_field field[] = { { SV("Accept"), SV("a/b") }, { SV("accept"), SV("c/d") }, f->extra };
 	const struct fetch_request rq = {
 		.registry = &f->registry[registry], .route = ROUTE_MANIFEST, .method = method,
-		.path = sv_str(path), .field = field, .fields = ARRAY_LEN(field), .id = SV("id-1"),
+		.path = sv_str(path), .field = field, .fields = ARRAY_LEN(field) - (f->extra.name.n == 0), .id = SV("id-1"),
 		.urgent = urgent,
 	};
 	struct taking *p = calloc(1, sizeof(*p));

@@ -34,6 +34,7 @@ struct fixture {
 	struct conf_registry registry[3]; /* 0 and 2 share a key, 1 has another virtual host */
 	struct upstream *upstream;
 	struct stats_upstream *stats;     /* the proxy's, of this process */
+	struct http_field extra;          /* one more field of the requests; empty = none */
 	/* the fake */
 	struct watch listen;
 	int listen_fd;
