@@ -31,7 +31,7 @@ bool fetch_resume_passes(enum error_id id)
 	case ERROR_TUNNEL_TIMEOUT: case ERROR_MAPPING_MISSING: case ERROR_PATH_DENIED: case ERROR_PROXY_TOKEN_MISSING:
 	case ERROR_PROXY_TOKEN_REFUSED: case ERROR_BACKEND_UNREACHABLE: case ERROR_PATH_SHARES:
 	case ERROR_UPSTREAM_TIMEOUT: case ERROR_UPSTREAM_CLOSED: case ERROR_UPSTREAM_ERROR: case ERROR_NOT_A_REGISTRY:
-	case ERROR_OVERLOADED: case ERROR_REDIRECT_REFUSED: return true;
+	case ERROR_OVERLOADED: case ERROR_REDIRECT_REFUSED: case ERROR_LOGIN_TOKEN: return true;
 	default: return false;
 	}
 }
@@ -151,7 +151,7 @@ void fetch_resume_attempt(struct fetch *f)
 
 	f->budget_at_ms = answer_by < until ? answer_by : until;
 	f->patience_at_ms = now + (f->budget_at_ms - now) / 2;
-	f->refused = 0;
+	f->refused = f->challenged = 0; /* what was shown may have expired since */
 	fetch_begin_anew(f); /* what the registry redirects to is signed for a short time */
 	ask_for_range(f);
 	range_text(&r->range, r->in_pieces ? PIECE_BYTES : RANGE_UNKNOWN, r->text);
