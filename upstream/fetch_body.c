@@ -127,10 +127,14 @@ enum move_result fetch_move(struct source *s, struct sink *to, size_t max, size_
 	case MOVE_CUT: return broke_off(f);
 	/* Asked again without need, nothing having moved: the wait goes on. */
 	case MOVE_WAIT_SOURCE:
+		f->resume.held = false;
 		if (moved || f->state != FETCH_BODY_WAIT)
 			fetch_set(f, FETCH_BODY_WAIT);
 		break;
 	case MOVE_WAIT_SINK:
+		f->resume.held = true;
+		if (fetch_park_slow(f))
+			break;
 		if (moved || f->state != FETCH_BODY_FULL)
 			fetch_set(f, FETCH_BODY_FULL);
 		break;

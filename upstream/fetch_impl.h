@@ -38,11 +38,13 @@ struct resume {
 	bool possible;         /* the answer has a place in a whole that can be asked for again */
 	bool under_way;        /* from the break until the head of an answer that goes on */
 	bool asked;            /* rq.field ends with our Range (and If-Range) */
-	bool in_pieces;        /* the client stalled once: little is asked for at a time */
+	bool held;             /* the last wait was for the client, not for the upstream */
 	bool ranges_ignored;   /* asked for a range, got the whole: a stall would cost all of it again */
 	enum resume_cause cause;
 	unsigned failed;       /* attempts since the last byte that the client got */
 	uint64_t progress_ms;  /* when that was */
+	uint64_t piece;        /* bytes asked for at a time, for a client that stalled or is slow; 0 = all */
+	uint64_t answer_ms, answer_at; /* when this answer began, and at which byte */
 	uint64_t skip;         /* bytes of this answer that the client has already */
 	uint64_t until;        /* where this answer ends in the whole; RANGE_UNKNOWN */
 	struct range range;
@@ -207,6 +209,9 @@ bool fetch_resume_passes(enum error_id id);
 void fetch_resume_head(struct fetch *f);
 /* The client took nothing for stall_grace: the upstream shall not wait for it (the ten-second rule). */
 void fetch_park(struct fetch *f);
+/* The client has to be waited for, and is so slow that the upstream would not bear it for long: parked, to be given small
+ * pieces from now on.  False: it is not. */
+bool fetch_park_slow(struct fetch *f);
 /* A parked client takes bytes again. */
 void fetch_unpark(struct fetch *f);
 

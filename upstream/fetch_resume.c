@@ -7,8 +7,13 @@
 
 #include "path_shares.h"
 
-/* What is asked for at a time once a client has stalled: so much at most is on its way when it stalls again. */
-#define PIECE_BYTES (4 * 1024 * 1024)
+/* What is asked for at a time once a client has stalled: so much at most is on its way when it stalls again.  The least is
+ * what our receive buffer holds, so that the upstream need not wait for the client at all. */
+#define PIECE_MAX (4 * 1024 * 1024)
+#define PIECE_MIN (256 * 1024)
+/* A client that takes less in stall_grace is slow: our receive buffer and the upstream's send buffer, which count room only
+ * in large steps, would make the upstream wait for too long. */
+#define SLOW_BYTES (1024 * 1024)
 
 /* --- what is known --------------------------------------------------------------------------------------- */
 
@@ -21,7 +26,8 @@ void fetch_resume_learn(struct fetch *f)
 	              && range_begin(&r->range, h) && validator_learn(&r->validator, f->first_path, h);
 	r->until = RANGE_UNKNOWN;
 	r->ranges_ignored = sv_eq_nocase(http_head_value(h, SV("Accept-Ranges")), SV("none"));
-	r->progress_ms = loop_now(f->upstream->loop);
+	r->progress_ms = r->answer_ms = loop_now(f->upstream->loop);
+	r->answer_at = r->range.next;
 }
 
 bool fetch_resume_passes(enum error_id id)
@@ -86,6 +92,15 @@ static void give_up(struct fetch *f)
 	fetch_cut(f, f->last.id, f->last.detail);
 }
 
+/* It has been for this whole answer. */
+static bool client_is_slow(const struct fetch *f)
+{
+	const struct resume *r = &f->resume;
+	const uint64_t grace = f->pool->proxy->stall_grace, took = loop_now(f->upstream->loop) - r->answer_ms;
+
+	return grace > 0 && took >= grace && (r->range.next - r->answer_at) / SLOW_BYTES < took / grace;
+}
+
 bool fetch_broke_off(struct fetch *f, enum resume_cause cause, enum error_id id, const char *detail)
 {
 	struct resume *r = &f->resume;
@@ -98,6 +113,8 @@ bool fetch_broke_off(struct fetch *f, enum resume_cause cause, enum error_id id,
 	}
 	r->cause = cause;
 	r->under_way = true;
+	if (r->held && client_is_slow(f))
+		r->piece = PIECE_MIN; /* broken off because of that */
 	if (!try_later(f)) {
 		give_up(f);
 		return false;
@@ -113,6 +130,10 @@ void fetch_next_piece(struct fetch *f)
 		fetch_give_back(f);
 	else
 		fetch_drop_conn(f, true);
+	if (f->resume.piece && !client_is_slow(f))
+		f->resume.piece += f->resume.piece / 8;
+	if (f->resume.piece > PIECE_MAX)
+		f->resume.piece = PIECE_MAX;
 	try_now(f, RESUME_PIECE);
 }
 
@@ -154,7 +175,7 @@ void fetch_resume_attempt(struct fetch *f)
 	f->refused = f->challenged = 0; /* what was shown may have expired since */
 	fetch_begin_anew(f); /* what the registry redirects to is signed for a short time */
 	ask_for_range(f);
-	range_text(&r->range, r->in_pieces ? PIECE_BYTES : RANGE_UNKNOWN, r->text);
+	range_text(&r->range, r->piece ? r->piece : RANGE_UNKNOWN, r->text);
 	f->field[f->rq.fields - 1].value = sv_str(r->text);
 	f->waiter.fresh = r->cause != RESUME_PIECE || r->failed > 0;
 	fetch_queue(f);
@@ -224,7 +245,7 @@ static void count_resume(struct fetch *f)
 static void go_on(struct fetch *f)
 {
 	count_resume(f);
-	f->resume.under_way = false;
+	f->resume.under_way = f->resume.held = false;
 	fetch_set(f, f->conn ? FETCH_BODY_FULL : FETCH_BODY);
 	fetch_tell(f);
 }
@@ -252,6 +273,8 @@ void fetch_resume_head(struct fetch *f)
 		break;
 	case RANGE_GOES_ON:
 		r->skip = a.skip;
+		r->answer_ms = loop_now(f->upstream->loop);
+		r->answer_at = r->range.next;
 		r->until = a.until;
 		r->ranges_ignored |= h->status == 200;
 		buf_consume(&f->conn->in, h->bytes);
@@ -262,22 +285,41 @@ void fetch_resume_head(struct fetch *f)
 
 /* --- a client that takes nothing -------------------------------------------------------------------------- */
 
-void fetch_park(struct fetch *f)
+/* Something of the upstream's waits for the client, and to ask again costs less than to wait. */
+static bool may_park(const struct fetch *f)
+{
+	return f->resume.possible && !f->resume.ranges_ignored && !body_is_here(&f->body, f->conn);
+}
+
+static void park(struct fetch *f, uint64_t piece)
 {
 	struct resume *r = &f->resume;
 
-	/* Nothing of the upstream's waits for the client, or to ask again costs more than to wait. */
-	if (!r->possible || r->ranges_ignored || body_is_here(&f->body, f->conn)) {
-		fetch_set(f, FETCH_BODY);
-		return;
-	}
 	fetch_drop_conn(f, true);
-	r->in_pieces = true;
+	r->piece = piece;
 	f->facts.parks++;
 	stats_add(&f->upstream->heritage->stats->parks, 1);
-	say(f, LOG_LEVEL_DEBUG, "the client takes nothing", "its upstream connection is closed until it does");
+	say(f, LOG_LEVEL_DEBUG, "the client takes nothing, or little", "its upstream connection is closed until it does");
 	fetch_set(f, FETCH_PARKED);
 	fetch_tell(f);
+}
+
+void fetch_park(struct fetch *f)
+{
+	const uint64_t half = f->resume.piece / 2;
+
+	if (may_park(f))
+		park(f, half == 0 ? PIECE_MAX : half > PIECE_MIN ? half : PIECE_MIN);
+	else
+		fetch_set(f, FETCH_BODY);
+}
+
+bool fetch_park_slow(struct fetch *f)
+{
+	if (f->resume.piece || !client_is_slow(f) || !may_park(f))
+		return false;
+	park(f, PIECE_MIN);
+	return true;
 }
 
 void fetch_unpark(struct fetch *f)
