@@ -177,7 +177,8 @@ void fetch_resume_attempt(struct fetch *f)
 	ask_for_range(f);
 	range_text(&r->range, r->piece ? r->piece : RANGE_UNKNOWN, r->text);
 	f->field[f->rq.fields - 1].value = sv_str(r->text);
-	f->waiter.fresh = r->cause != RESUME_PIECE || r->failed > 0;
+	/* Not past the queue, nor past what is idle, when nothing was wrong. */
+	f->waiter.fresh = r->failed > 0;
 	fetch_queue(f);
 }
 
@@ -188,7 +189,8 @@ void fetch_resume_failed(struct fetch *f, const struct fetch_error *e, bool pass
 	list_del(&f->waiting);
 	f->last = *e;
 	if (passing && try_later(f)) {
-		fetch_count_failure(f, e->id);
+		if (!f->facts.reused) /* of a pooled one it is nothing new */
+			fetch_count_failure(f, e->id);
 		say(f, LOG_LEVEL_DEBUG, "an attempt to resume failed", e->detail);
 		return;
 	}

@@ -89,14 +89,16 @@ void client_body_init(struct client_body *b, struct transport *client, struct bu
 	*b = (struct client_body){ .sink.put = body_put, .client = client, .out = out };
 }
 
-void client_body_end(struct client_body *b)
+bool client_body_end(struct client_body *b)
 {
 	if (!b->chunked)
-		return;
-	assert(b->chunk_left == 0);
+		return true;
+	if (b->chunk_left)
+		return false;
 	buf_compact(b->out);
 	if (!buf_put(b->out, SV("0\r\n\r\n")))
 		assert(!"room for the last chunk");
+	return true;
 }
 
 int client_body_flush(struct client_body *b)

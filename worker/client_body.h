@@ -23,8 +23,10 @@ struct client_body {
 void client_body_init(struct client_body *b, struct transport *client, struct buf *out);
 /* A new answer begins; its head may be in `out` already. */
 void client_body_begin(struct client_body *b, bool chunked);
-/* The source gave its last byte: appends what ends the body.  Cannot fail: put keeps room for it. */
-void client_body_end(struct client_body *b);
+/* The source gave its last byte: appends what ends the body, for which put keeps room.  False: bytes of a chunk that is
+ * announced are missing.  A source that lost what it had offered, and found the whole to be shorter when it asked again, ends
+ * so; the answer cannot be ended any more. */
+MUST_CHECK bool client_body_end(struct client_body *b);
 /* Writes what `out` holds.  0 = all of it; -EAGAIN = the client must take some first; -errno. */
 MUST_CHECK int client_body_flush(struct client_body *b);
 

@@ -246,7 +246,10 @@ enum step step_move(struct session *s)
 	case MOVE_SINK_FAILED: return session_abort(s, REQUEST_CLIENT_CLOSED);
 	case MOVE_END: break;
 	}
-	client_body_end(&s->body);
+	if (!client_body_end(&s->body)) {
+		request_fail(s->rq, ERROR_UPSTREAM_CHANGED, SV("the whole is shorter than what came before"));
+		return session_abort(s, REQUEST_UPSTREAM_CHANGED);
+	}
 	session_drop_source(s);
 	return session_finish(s);
 }

@@ -10,6 +10,7 @@ from tools import rawhttp
 from tools.flaky import Flaky
 from tools.origin import Origin
 from tools.process import wait_until
+from tools.relay import is_sanitized
 from tools.standin import VHOST, Standin, mapping
 
 BLOB = "/v2/team/app/blobs/sha256:" + "a" * 64
@@ -141,7 +142,7 @@ def test_a_trickling_client_is_served_at_its_pace(start_relay, standin, backend)
             wait_until(lambda: time.monotonic() >= next_at, 1, "the pace")
         assert DATA.startswith(c.data)
         assert relay.stat("regrelay_parks_total") == 1, "once, to be given small pieces"
-        assert relay.stat("process_resident_memory_bytes") - before < 2 * MIB
+        assert relay.stat("process_resident_memory_bytes") - before < (20 if is_sanitized() else 2) * MIB
         taken = len(c.data)
     assert_never_timed_out(standin)
     sizes = [last - first + 1 for first, last in (map(int, r[6:].split("-")) for r in flaky.ranges[1:])]
@@ -182,6 +183,25 @@ def test_where_ranges_are_ignored_it_stalls_once(start_relay, origin):
     line = next(line for line in relay.lines() if line.get("termination"))
     assert line["upstream.parks"] == 1 and 2 * MIB <= line["upstream.skipped_bytes"] < 6 * MIB
     assert len(flaky.ranges) == 2
+
+
+def test_a_whole_that_got_shorter_within_an_announced_chunk(start_relay, origin):
+    """The client was told of bytes that were dropped when it stalled, and now there are none."""
+    def serve(request, send):
+        wanted = re.match(r"bytes=(\d+)-", request.header("Range") or "")
+        if wanted:
+            at = int(wanted[1])
+            send(b"HTTP/1.1 206 P\r\nContent-Range: bytes %d-%d/%d\r\nContent-Length: 1\r\n\r\nx" % (at, at, at + 1))
+        else:
+            send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % SIZE + DATA)
+    origin.route(re.escape(BLOB), serve)
+    relay = start_relay(proxy=origin.address, settings=QUICK)
+    with pulling(relay) as c:
+        wait_parked(relay)
+        c.rest()
+        assert c.eof == "reset"
+    relay.wait_log('"upstream-changed"')
+    assert len(relay.workers()) == 2 and relay.stat("regrelay_worker_exits_total") == 0
 
 
 def test_many_parked_clients_leave_nothing_behind(start_relay, standin, backend):

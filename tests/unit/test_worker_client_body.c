@@ -145,7 +145,7 @@ static void pass(struct fixture *f, bool chunked, size_t size, size_t piece, siz
 	assert_true(buf_put(&f->out, sv_str(head)));
 	client_body_begin(&f->body, chunked);
 	put_all(f, data, size, piece, read);
-	client_body_end(&f->body);
+	assert_true(client_body_end(&f->body));
 	flush_all(f);
 	f->got[f->got_n] = '\0';
 	assert_memory_equal(f->got, head, sizeof(head) - 1);
@@ -183,12 +183,25 @@ static void head_and_small_body_leave_in_one_write(void **state)
 	client_body_begin(&f->body, true);
 	assert_int_equal(f->body.sink.put(&f->body.sink, SV("hello")), 5);
 	assert_int_equal(f->body.written, 0);
-	client_body_end(&f->body);
+	assert_true(client_body_end(&f->body));
 	assert_int_equal(client_body_flush(&f->body), 0);
 	ssize_t n = recv(f->peer, got, sizeof(got), MSG_DONTWAIT);
 	assert_int_equal(n, 8 + 3 + 5 + 2 + 5);
 	assert_memory_equal(got, "HEAD\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 23);
 	assert_int_equal(f->body.written, 23);
+}
+
+static void a_chunk_that_is_not_full_has_no_end(void **state)
+{
+	struct fixture *f = *state;
+	static char data[65536];
+	ssize_t n = 0;
+
+	client_body_begin(&f->body, true);
+	while (n >= 0 && (n == 0 || n == sizeof(data)))
+		n = f->body.sink.put(&f->body.sink, sv_make(data, sizeof(data)));
+	assert_true(f->body.chunk_left > 0); /* announced, and the client is full */
+	assert_false(client_body_end(&f->body));
 }
 
 static void full_client_is_told_apart_from_a_gone_one(void **state)
@@ -211,6 +224,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(every_mixture_of_sizes_arrives_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(head_and_small_body_leave_in_one_write, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_chunk_that_is_not_full_has_no_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_client_is_told_apart_from_a_gone_one, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
