@@ -1,6 +1,11 @@
-"""Pulls that do not break: bodies that break off are gone on with, and what cannot be is cut, never ended."""
+"""Pulls that do not break: bodies that break off are gone on with, and what cannot be is cut, never ended.
+
+REGRELAY_SOAK=1 (`./dev soak resume`) pulls 200 MiB five times through a tunnel that is cut every half a second, and breaks
+ten times as many bodies that cannot be saved.
+"""
 import concurrent.futures
 import hashlib
+import os
 import random
 import re
 import threading
@@ -19,6 +24,8 @@ TAG = "/v2/team/app/manifests/t1"
 SIZE = 1_000_000
 DATA = random.Random(7).randbytes(SIZE)
 MIB = 1 << 20
+SOAK = bool(os.environ.get("REGRELAY_SOAK"))
+LAYERS = [110 * MIB, 60 * MIB, 30 * MIB] if SOAK else [20 * MIB, 12 * MIB, 3 * MIB]
 
 
 def get(relay, path=BLOB, headers=(), timeout=20):
@@ -215,7 +222,7 @@ def test_nothing_that_cannot_be_saved_looks_complete(start_relay, origin):
         Flaky(origin, target, DATA, [first] + [Break(0, source.choice(["fin", "rst"])) for _ in range(20)])
         return rawhttp.get(relay.port, target)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        for answer in pool.map(one, range(200)):
+        for answer in pool.map(one, range(2000 if SOAK else 200)):
             assert answer is None or (not answer.complete and answer.error == "reset")
     relay.wait_stat("regrelay_aborted_transfers_total", 1, side="upstream")
 
@@ -226,13 +233,9 @@ def test_nothing_that_cannot_be_saved_looks_complete(start_relay, origin):
 def registry(tmp_path_factory):
     directory = tmp_path_factory.mktemp("registry")
     with Registry(directory / "registry", authority=certs.Authority(directory / "ca")) as r:
-        r.image = make_image(directory / "image", layers=[20 * MIB, 12 * MIB, 3 * MIB], seed=3)
+        r.image = make_image(directory / "image", layers=LAYERS, seed=3)
         r.push(r.image, "team/app:t1")
         yield r
-
-
-def blob_of(registry, number):
-    return f"/v2/team/app/blobs/{registry.image.layers[number]}"
 
 
 def test_gone_for_a_while_in_the_middle_of_several_pulls(start_relay, registry, tmp_path, stack):
@@ -268,22 +271,27 @@ def test_gone_for_a_while_in_the_middle_of_several_pulls(start_relay, registry, 
 
 def test_skopeo_pulls_through_a_tunnel_that_is_cut_again_and_again(start_relay, registry, tmp_path, stack):
     """skopeo 1.9 goes on with nothing itself; and little is fetched twice."""
-    standin = stack.enter_context(Standin(tmp_path / "standin", registry=registry, mbit=160))
+    for number in range(5 if SOAK else 1):
+        pull_while_cutting(start_relay, registry, tmp_path / str(number), stack)
+
+
+def pull_while_cutting(start_relay, registry, directory, stack):
+    standin = stack.enter_context(Standin(directory / "standin", registry=registry, mbit=160))
     relay = start_relay(proxy=standin.address)
     over, cuts = threading.Event(), []
 
     def cut():
-        while not over.wait(0.3):
+        while not over.wait(0.5 if SOAK else 0.3):
             cuts.append(standin.cut(("fin", "rst")[len(cuts) % 2]))
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         cutting = pool.submit(cut)
         try:
-            done = skopeo.pull(f"localhost:{relay.port}/team/app:t1", tmp_path / "out", credentials=registry.credentials)
+            done = skopeo.pull(f"localhost:{relay.port}/team/app:t1", directory / "out", credentials=registry.credentials)
         finally:
             over.set()
             cutting.result()
     assert done.returncode == 0, done.stderr
-    assert tuple(skopeo.pulled_digests(tmp_path / "out")[2]) == registry.image.layers
+    assert tuple(skopeo.pulled_digests(directory / "out")[2]) == registry.image.layers
     assert sum(cuts) >= 4 and relay.stat("regrelay_resumes_total") >= 4, cuts
     twice = standin.bytes_down() / registry.image.total
     print(f"{sum(cuts)} cuts, {twice:.3f} of the image through the tunnel")
