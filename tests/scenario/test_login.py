@@ -7,6 +7,7 @@ import urllib.parse
 
 import pytest
 from tools import rawhttp
+from tools.flaky import Break, Flaky
 from tools.origin import ok
 from tools.process import run
 from tools.relay import REGRELAYD
@@ -114,6 +115,25 @@ def test_a_token_is_fetched_once_and_shown(registry, start):
     assert urllib.parse.parse_qs(query) == {"a": ["b"], "service": ["reg istry"], "scope": ["repository:team/app:pull"]}
     assert asked[0].header("Accept") == "application/json"
     assert relay.stat("regrelay_registry_token_fetches_total", result="ok") == 1
+
+
+def test_a_token_that_expires_within_a_body(registry, start):
+    registry.bearer()
+    relay = start()
+    blob, data = "/v2/team/app/blobs/sha256:" + "a" * 64, bytes(range(256)) * 1000
+    flaky = Flaky(registry.origin, blob, data, [Break(1000), Break(500)])
+
+    def serve(request, send):
+        if request.header("Authorization") not in registry.good:
+            return registry._serve(request, send)
+        if not request.header("Range"):
+            registry.good.clear()
+        return flaky.serve(request, send)
+    registry.origin.route(re.escape(blob), serve)
+    answer = rawhttp.get(relay.port, blob)
+    assert answer.complete and answer.body == data
+    assert registry.shown() == [None, "Bearer token-1", "Bearer token-1", *["Bearer token-2"] * 2]
+    assert flaky.ranges == [None, "bytes=1000-", "bytes=1500-"]
 
 
 def test_many_clients_share_a_token_request(registry, start):

@@ -197,6 +197,15 @@ def test_an_answer_that_lies_cuts(relay, origin, lie):
     assert relay.stat("regrelay_resumes_failed_total") == 1
 
 
+def test_credentials_that_expired_cut_at_once(relay, origin):
+    """They are the client's: it comes again with new ones, and goes on by itself."""
+    Flaky(origin, BLOB, DATA, [Break(1000), Whole(answer=ok(b'{"errors":[]}', status="401 Unauthorized", headers=[
+        ("WWW-Authenticate", 'Bearer realm="https://auth.corp/token"')]))])
+    assert_cut(get(relay, headers=[("Authorization", "Bearer old")]))
+    assert [r.header("Authorization") for r in origin.requests] == ["Bearer old"] * 2
+    assert access_line(relay)["error.type"] == "upstream-error"
+
+
 def test_another_etag_cuts(relay, origin):
     Flaky(origin, TAG, DATA, [Break(1000, headers=[("ETag", '"one"')])], headers=[("ETag", '"two"')], ranges=False)
     assert_cut(get(relay, TAG))
