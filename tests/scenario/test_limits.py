@@ -1,6 +1,8 @@
 """Limits: heads, lines, fields, connections, time."""
 import contextlib
 import re
+import socket
+import struct
 
 import pytest
 from tools import rawhttp
@@ -193,3 +195,31 @@ def test_an_address_has_so_many_connections_and_no_more(start_relay, origin):
     assert rawhttp.get(relay.port, "/v2/").status == 200
     for c in held:
         c.close()
+
+
+def test_interim_answers_without_end_are_an_error(relay, origin):
+    """A few 1xx are swallowed; ten thousand are no answer."""
+    def handler(request, send):
+        with contextlib.suppress(OSError):
+            for _ in range(10):
+                send(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 1000)
+            send(ok())
+    origin.route("/v2/", handler)
+    answer = rawhttp.get(relay.port, "/v2/")
+    assert answer.status == 502 and answer.header("X-Regrelay-Error") == "upstream-malformed"
+
+
+def test_clients_that_reset_right_after_connecting_leave_nothing(relay, origin):
+    origin.answer("/v2/", ok())
+    for n in range(300):
+        c = rawhttp.Connection(relay.port)
+        if n % 3 == 1:
+            c.send(b"GET /v2/ HTTP/1.1\r\n")
+        if n % 3 == 2:
+            c.request("/v2/")
+        c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        c.close()
+    assert rawhttp.get(relay.port, "/v2/").status == 200
+    relay.wait_stat("regrelay_client_connections", 0, state="active")
+    text = relay.process.text()
+    assert text.count('"level":"warning"') <= 1 and '"level":"error"' not in text  # one says that root needs not be
