@@ -6,7 +6,7 @@ import pytest
 import yaml
 from tools import manifest
 from tools.process import find, run
-from tools.relay import REGRELAYD, TOP
+from tools.relay import REGCTL, REGRELAYD, TOP
 
 K8S = TOP / "k8s"
 OVERLAYS = sorted(path.parent.name for path in (K8S / "overlays").glob("*/kustomization.yaml"))
@@ -218,3 +218,11 @@ def test_kyma_knows_the_mesh():
     assert plain == {str(container["ports"][0]["containerPort"]): {"mode": "PERMISSIVE"}}, "no other port takes plain connections"
     direct = manifest.get(manifest.load(K8S / "kyma-direct.yaml"), "Deployment")["spec"]["template"]["metadata"]["annotations"]
     assert direct == {**annotations, "traffic.sidecar.istio.io/excludeInboundPorts": "8080"}
+
+
+def test_both_programs_are_where_the_manifest_looks_for_them():
+    assert REGRELAYD.exists() and REGCTL.exists()
+    recipe = (TOP / "Dockerfile").read_text()
+    assert "--prefix=/usr" in recipe and "--sysconfdir=/etc" in recipe
+    _, spec = relay(manifest.load(K8S / "kyma.yaml"))
+    assert f"USER {spec['securityContext']['runAsUser']}:{spec['securityContext']['runAsGroup']}" in recipe
