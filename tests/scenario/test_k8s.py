@@ -1,5 +1,6 @@
 """k8s/ without a cluster: fields, relations between objects, the configuration inside, and the rendered files."""
 import json
+import re
 import sys
 
 import pytest
@@ -226,3 +227,15 @@ def test_both_programs_are_where_the_manifest_looks_for_them():
     assert "--prefix=/usr" in recipe and "--sysconfdir=/etc" in recipe
     _, spec = relay(manifest.load(K8S / "kyma.yaml"))
     assert f"USER {spec['securityContext']['runAsUser']}:{spec['securityContext']['runAsGroup']}" in recipe
+
+
+def test_keys_in_the_guide_to_migration_exist():
+    text = (TOP / "conf/conf_keys.def").read_text()
+    known = set(re.findall(r"^\w+\(\w+,\s*(\w+),", text, re.M))
+    named = set()
+    for line in (TOP / "docs/migrate.md").read_text().splitlines():
+        if line.startswith("| `"):
+            for words in re.findall(r"`([^`]*)`", line.split("|")[2]):
+                named |= set(re.findall(r"^(?:\[[a-z ]+\] )?([a-z]+(?:_[a-z]+)*)(?: =.*)?$", words))
+    assert {"address", "host", "token_hosts", "drain_timeout"} <= named
+    assert named - known <= {"resources", "regrelay_upstream_up"}, named - known

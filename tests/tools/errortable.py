@@ -1,8 +1,9 @@
-"""The table of the relay's own errors as Markdown, from lib/errors.def.
+"""The tables of the relay's own errors as Markdown, from lib/errors.def: README.md has all columns, docs/kyma.md what a
+Kyma user does.
 
     errortable.py            prints the table of README.md
-    errortable.py --update   writes it between the marks in README.md
-    errortable.py --check    exits 1 when README.md has another one
+    errortable.py --update   writes them between the marks in both
+    errortable.py --check    exits 1 when one of them has another
 
 rows() gives the parsed rows to other tests.
 """
@@ -27,34 +28,40 @@ def rows():
     return found
 
 
-def table():
+def path_rows():
     """Rows about the way to the registry: what an operator meets."""
+    found = rows()
+    names = [row["enum"] for row in found]
+    return found[names.index("NONE") + 1:names.index("REQUEST_MALFORMED")]
+
+
+def table():
+    """That of README.md."""
     lines = ["| id | status | what the client shows | cause | fix |", "|---|---|---|---|---|"]
-    for row in rows():
-        if row["enum"] == "NONE":
-            continue
-        if row["enum"] == "REQUEST_MALFORMED":
-            break
-        lines.append("| `{id}` | {status} | `{text}` | {cause} | {fix} |".format(**row))
+    lines += ["| `{id}` | {status} | `{text}` | {cause} | {fix} |".format(**row) for row in path_rows()]
     return "\n".join(lines)
 
 
+def guide_table():
+    """That of docs/kyma.md."""
+    return "\n".join(["| id | what to do |", "|---|---|", *("| `{id}` | {fix} |".format(**row) for row in path_rows())])
+
+
 def main():
-    readme = TOP / "README.md"
     if "--update" not in sys.argv and "--check" not in sys.argv:
         print(table())
         return 0
-    text = readme.read_text()
-    before, rest = text.split(BEGIN)
-    old, after = rest.split(END)
-    new = "\n" + table() + "\n"
-    if "--update" in sys.argv:
-        readme.write_text(before + BEGIN + new + END + after)
-        return 0
-    if old != new:
-        print("README.md: the error table differs from lib/errors.def; run tests/tools/errortable.py --update")
-        return 1
-    return 0
+    status = 0
+    for name, new in (("README.md", table()), ("docs/kyma.md", guide_table())):
+        path = TOP / name
+        before, rest = path.read_text().split(BEGIN)
+        old, after = rest.split(END)
+        if "--update" in sys.argv:
+            path.write_text(f"{before}{BEGIN}\n{new}\n{END}{after}")
+        elif old != f"\n{new}\n":
+            print(f"{name}: the error table differs from lib/errors.def; run tests/tools/errortable.py --update")
+            status = 1
+    return status
 
 
 if __name__ == "__main__":
