@@ -10,6 +10,7 @@
 #define STEPS_MAX   32   /* in one turn; then others come first */
 #define DRAIN_QUIET 2000 /* ms of silence after which a draining worker closes an idle connection */
 #define LINGER_MS   2000
+#define RATE_MS     30000 /* over which min_rate is measured; send_timeout where that is less */
 #define SAFETY_MS   5000 /* beyond the source's own deadlines, in case it forgets them */
 
 static enum step step_gone(struct session *s);
@@ -49,7 +50,45 @@ static uint64_t quiet_deadline(const struct session *s, uint64_t at_ms)
 	return s->sv->draining ? earlier(at_ms, s->touched_ms + DRAIN_QUIET) : at_ms;
 }
 
-static uint64_t deadline_of(const struct session *s, enum session_state state)
+/* --- the rate of a client ------------------------------------------------------------------------ */
+
+static uint64_t rate_window(const struct session *s)
+{
+	return earlier(s->sv->conf->listen.send_timeout, RATE_MS);
+}
+
+static void rate_begin(struct session *s)
+{
+	s->rate_ms = loop_now(s->sv->loop);
+	s->rate_written = s->body.written;
+}
+
+void session_client_kept_up(struct session *s)
+{
+	s->rate_ms = 0;
+}
+
+/* It took enough since rate_ms, or that is not long enough ago. */
+static bool rate_is_kept(const struct session *s)
+{
+	const uint64_t took_ms = loop_now(s->sv->loop) - s->rate_ms;
+
+	return s->sv->conf->listen.min_rate == 0 || took_ms < rate_window(s)
+	       || (s->body.written - s->rate_written) * 1000 / took_ms >= s->sv->conf->listen.min_rate;
+}
+
+static uint64_t send_deadline(struct session *s)
+{
+	if (s->sv->conf->listen.min_rate == 0)
+		return s->send_by_ms;
+	if (s->rate_ms == 0)
+		rate_begin(s);
+	return earlier(s->send_by_ms, s->rate_ms + rate_window(s));
+}
+
+/* --- deadlines ----------------------------------------------------------------------------------- */
+
+static uint64_t deadline_of(struct session *s, enum session_state state)
 {
 	const struct conf_listen *listen = &s->sv->conf->listen;
 	const struct conf_proxy *proxy = s->rq && s->rq->route.registry ? s->rq->route.registry->proxy : NULL;
@@ -63,7 +102,7 @@ static uint64_t deadline_of(const struct session *s, enum session_state state)
 	case SESSION_SOURCE: return now + (proxy ? proxy->header_budget : 0) + SAFETY_MS;
 	case SESSION_MOVE: return now + (proxy ? proxy->stall_timeout : 0) + SAFETY_MS;
 	case SESSION_SEND:
-	case SESSION_FLUSH: return now + listen->send_timeout;
+	case SESSION_FLUSH: s->send_by_ms = now + listen->send_timeout; return send_deadline(s);
 	default: return now + LINGER_MS;
 	}
 }
@@ -162,7 +201,11 @@ static enum step expire_quiet(struct session *s)
 
 static enum step expire_client(struct session *s)
 {
-	return session_abort(s, REQUEST_CLIENT_SLOW);
+	if (loop_now(s->sv->loop) >= s->send_by_ms || !rate_is_kept(s))
+		return session_abort(s, REQUEST_CLIENT_SLOW);
+	rate_begin(s);
+	loop_timer_at(s->sv->loop, &s->deadline, send_deadline(s), on_deadline);
+	return STEP_WAIT;
 }
 
 static enum step step_gone(struct session *s)

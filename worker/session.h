@@ -55,6 +55,9 @@ struct session {
 	struct client_body body;
 	uint64_t written_seen;  /* of body.written: counted so far */
 	uint64_t written_armed; /* of body.written: when the send deadline was armed */
+	uint64_t send_by_ms;    /* the client takes something before, or is cut */
+	uint64_t rate_ms;       /* since when bytes wait for the client, as far as min_rate looks back; 0 = none do */
+	uint64_t rate_written;  /* of body.written: then */
 	size_t linger_bytes;    /* dropped so far */
 	bool live;              /* live.c: between live_begin and live_end */
 	struct pull_entry *pull; /* its row; NULL also when the table was full */
@@ -78,6 +81,8 @@ void session_set(struct session *s, enum session_state state);
 /* The source has a deadline of its own that has not come, however long nothing has moved: waits for that one.  False: it
  * is overdue, or has none. */
 bool session_source_is_due_later(struct session *s);
+/* The client has taken all there was: min_rate looks at what it takes from now on. */
+void session_client_kept_up(struct session *s);
 /* Ends the session: FIN, everything returned.  Its memory goes with the loop's deferred work. */
 enum step session_close(struct session *s);
 /* Ends the session in the middle of an answer: RST, so that nothing passes for complete. Counts and logs. */

@@ -218,6 +218,7 @@ static enum step wait_for_source(struct session *s)
 		return wait_for_client(s);
 	if (r < 0)
 		return session_abort(s, REQUEST_CLIENT_CLOSED);
+	session_client_kept_up(s);
 	session_set(s, SESSION_MOVE);
 	return STEP_WAIT;
 }
@@ -274,6 +275,7 @@ static enum step next_request(struct session *s)
 	const size_t head_bytes = s->rq->head_bytes;
 	const bool over = s->rq->close;
 
+	session_client_kept_up(s);
 	access_line(s);
 	live_end(s);
 	request_free(s->rq);

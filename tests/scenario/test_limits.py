@@ -3,6 +3,7 @@ import contextlib
 import re
 import socket
 import struct
+import time
 
 import pytest
 from tools import rawhttp
@@ -223,3 +224,39 @@ def test_clients_that_reset_right_after_connecting_leave_nothing(relay, origin):
     relay.wait_stat("regrelay_client_connections", 0, state="active")
     text = relay.process.text()
     assert text.count('"level":"warning"') <= 1 and '"level":"error"' not in text  # one says that root needs not be
+
+
+@pytest.mark.parametrize("rate, survives", [("1M", False), ("1K", True)])
+def test_a_client_below_the_least_rate_is_cut(start_relay, origin, rate, survives):
+    data = bytes(3_000_000)
+    blob = "/v2/team/app/blobs/sha256:" + "d" * 64
+    origin.serve_blob(blob, data)
+    relay = start_relay(proxy=origin.address, workers=1, settings={"listen": {"min_rate": rate, "send_timeout": "1s"}})
+    with rawhttp.Connection(relay.port, receive_buffer=4096) as c:
+        c.request(blob)
+        took, ended, until = 0, False, time.monotonic() + 4
+        while time.monotonic() < until and not ended:       # some 100 KB a second: never silent, never quick
+            try:
+                piece = c.sock.recv(4096)
+                took, ended = took + len(piece), not piece
+            except ConnectionResetError:
+                ended = True
+            wait_until(lambda at=time.monotonic() + 0.04: time.monotonic() > at, 1)
+        assert ended == (not survives), took
+        if survives:
+            c.sock.settimeout(20)
+            while took < len(data):
+                took += len(c.sock.recv(1 << 20))
+    if not survives:
+        relay.wait_log('"termination":"client-slow"')
+
+
+def test_a_quick_client_of_a_slow_upstream_keeps_the_least_rate(start_relay, origin):
+    def slow(request, send):
+        send(b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 6\r\n\r\n")
+        for n in range(6):
+            wait_until(lambda at=time.monotonic() + 0.4: time.monotonic() > at, 2)
+            send(b"%d" % n)
+    origin.route("/v2/team/app/manifests/t1", slow)
+    relay = start_relay(proxy=origin.address, workers=1, settings={"listen": {"min_rate": "1M", "send_timeout": "500ms"}})
+    assert rawhttp.get(relay.port, "/v2/team/app/manifests/t1").body == b"012345"
