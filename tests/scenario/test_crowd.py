@@ -1,0 +1,104 @@
+"""Thousands of connections that do little, and healthy pulls among them.  `./dev soak crowd` prints the figures, and asserts
+those of time, too."""
+import os
+import resource
+import socket
+import statistics
+import time
+
+import pytest
+from tools import rawhttp
+from tools.census import pss_kib
+from tools.origin import ok
+from tools.process import wait_until
+from tools.relay import is_sanitized
+
+SOAK = bool(os.environ.get("REGRELAY_SOAK"))
+CROWD, PULLS = 8000, 64
+BLOB = "/v2/team/app/blobs/sha256:" + "e" * 64
+DATA = bytes(2_000_000)
+PING = b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.fixture(autouse=True)
+def descriptors():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < CROWD + 1000:
+        pytest.skip(f"needs {CROWD + 1000} descriptors")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def connect(relay, data, receive_buffer=None):
+    s = socket.socket()
+    if receive_buffer:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    s.settimeout(20)
+    s.connect(("127.0.0.1", relay.port))
+    s.sendall(data)
+    return s
+
+
+def answered(sockets):
+    """Reads the small answer of each."""
+    for s in sockets:
+        text = b""
+        while not text.endswith(b"{}"):
+            piece = s.recv(4096)
+            assert piece
+            text += piece
+        assert text.startswith(b"HTTP/1.1 200")
+
+
+def times(relay):
+    """Seconds of healthy requests, one after the other on PULLS connections."""
+    took = []
+    connections = [rawhttp.Connection(relay.port) for _ in range(PULLS)]
+    for _ in range(20):
+        for c in connections:
+            begin = time.monotonic()
+            assert c.get("/v2/").status == 200
+            took.append(time.monotonic() - begin)
+    for c in connections:
+        assert c.get(BLOB).body == DATA
+        c.close()
+    return took
+
+
+def p99(values):
+    return statistics.quantiles(values, n=100)[98]
+
+
+def memory(relay):
+    return sum(pss_kib(pid) for pid in relay.worker_pids())
+
+
+@pytest.mark.skipif(is_sanitized(), reason="sanitizers' memory says nothing")
+def test_a_crowd_of_slow_clients_does_not_disturb_the_others(start_relay, origin):
+    origin.answer("/v2/", ok())
+    origin.serve_blob(BLOB, DATA)
+    relay = start_relay(proxy=origin.address, env={"MALLOC_PERTURB_": "0"}, settings={  # memory is not touched for nothing
+        "listen": {"head_timeout": "5min", "idle_timeout": "5min"}, "proxy": {"max_connections": 200, "stall_grace": "1s"}})
+    alone = times(relay)
+    before = memory(relay)
+    idle = [connect(relay, PING) for _ in range(CROWD // 2)]
+    answered(idle)
+    wait_until(lambda: relay.stat("regrelay_client_connections", state="idle") >= len(idle), 20, "all to be idle")
+    per_idle = (memory(relay) - before) / len(idle)
+    half = [connect(relay, PING[:20]) for _ in range(CROWD // 4)]
+    stuck = [connect(relay, PING.replace(b"/v2/", BLOB.encode()), receive_buffer=4096) for _ in range(64)]
+    rest = [connect(relay, b"") for _ in range(CROWD - len(idle) - len(half) - len(stuck))]
+    relay.wait_stat("regrelay_parked", len(stuck), timeout=60)
+    crowded = times(relay)
+    after = memory(relay)
+    answered([s for s in half if s.sendall(PING[20:]) is None])
+    line = (f"{CROWD} slow connections: p99 of {PULLS} healthy clients {p99(crowded) / p99(alone):.2f}x of that without them, "
+            f"{per_idle:.1f} KiB an idle connection, {(after - before) / CROWD:.1f} KiB a connection of the mixture")
+    print(line)
+    assert per_idle <= 4
+    assert (after - before) / CROWD <= 8
+    if SOAK:
+        assert p99(crowded) <= 2 * p99(alone) + 0.001, line
+    for s in (*idle, *half, *stuck, *rest):
+        s.close()
