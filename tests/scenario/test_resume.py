@@ -82,6 +82,15 @@ def test_every_request_for_the_rest_begins_where_the_last_ended(relay, origin):
     assert breaks == at
 
 
+def test_the_header_budget_is_not_for_resumes(start_relay, origin):
+    relay = start_relay(proxy=origin.address, settings={"proxy": {"header_budget": "500ms"}})
+    flaky = Flaky(origin, BLOB, DATA, [Break(1000), *[Whole(answer=b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")] * 3])
+    assert_whole(get(relay))
+    assert len(flaky.ranges) == 5
+    line = access_line(relay)
+    assert line["duration_ms"] > 1000 and (line["upstream.resumes"], line["upstream.tries"]) == (1, 5)
+
+
 def test_a_range_ignored_is_skipped_into(relay, origin):
     Flaky(origin, BLOB, DATA, [Break(400_000), Break(500_000, ranges=False)], ranges=False)
     assert_whole(get(relay))
