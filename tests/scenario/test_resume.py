@@ -9,6 +9,7 @@ import os
 import random
 import re
 import threading
+import time
 
 import pytest
 from tools import certs, rawhttp, skopeo
@@ -240,7 +241,7 @@ def test_nothing_that_cannot_be_saved_looks_complete(start_relay, origin):
         Flaky(origin, target, DATA, [first] + [Break(0, source.choice(["fin", "rst"])) for _ in range(20)])
         return rawhttp.get(relay.port, target)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        for answer in pool.map(one, range(2000 if SOAK else 200)):
+        for answer in pool.map(one, range(10_000 if SOAK else 200)):
             assert answer is None or (not answer.complete and answer.error == "reset")
     relay.wait_stat("regrelay_aborted_transfers_total", 1, side="upstream")
 
@@ -264,8 +265,8 @@ def test_gone_for_a_while_in_the_middle_of_several_pulls(start_relay, registry, 
     def pull(number):
         out = tmp_path / f"out{number}"
         return skopeo.pull(f"localhost:{relay.port}/team/app:t1", out, credentials=registry.credentials), out
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        pulls = [pool.submit(pull, n) for n in range(3)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        pulls = [pool.submit(pull, n) for n in range(8 if SOAK else 3)]
         # 3 x 35 MiB at 10 MB a second take more than ten: all are in the middle of layers.
         wait_until(lambda: standin.bytes_down() > 8 * MIB, 20, "layers on their way")
         standin.outage("refuse")
@@ -273,7 +274,11 @@ def test_gone_for_a_while_in_the_middle_of_several_pulls(start_relay, registry, 
         wait_until(lambda: "resume the body" in relay.regctl("pulls").stdout
                    or "accept a connection" in relay.regctl("pulls").stdout, 10, "the reason for waiting")
         wait_until(lambda: relay.stat("regrelay_upstream_errors_total", reason="connect") >= 3, 20, "refused attempts")
+        if SOAK:
+            wait_until(lambda until=time.monotonic() + 45: time.monotonic() > until, 60, "three quarters of a minute to pass")
         standin.outage("503")
+        if SOAK:
+            wait_until(lambda until=time.monotonic() + 30: time.monotonic() > until, 60, "half a minute to pass")
         wait_until(lambda: relay.stat("regrelay_upstream_requests_total", code="503") >= 3, 20, "a 503 for some")
         standin.outage("none")
         standin.ask("POST", "/v1/cut", {"how": "rst"})
