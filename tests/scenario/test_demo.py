@@ -1,8 +1,10 @@
 """The demo itself: it does what it says, and leaves nothing behind."""
 import os
 import pathlib
+import re
 import signal
 import sys
+import xml.dom.minidom
 
 import pytest
 from tools.process import Process, run
@@ -47,3 +49,14 @@ def test_interrupted(demo_tmp, tmp_path):
         assert processes_in(demo_tmp)
         demo.signal(signal.SIGTERM)
         assert demo.wait(60) == 128 + signal.SIGTERM
+
+
+def test_the_readmes_picture_shows_these_scenes():
+    """It is a recording: made anew by tests/demo/record.py when scenes change."""
+    picture = xml.dom.minidom.parse(str(TOP / "docs/demo.svg"))
+    said = ["".join(n.data for n in t.childNodes) for t in picture.getElementsByTagName("text")]
+    titles = re.findall(r'^TITLE = "(.*)"$', "\n".join(p.read_text() for p in (TOP / "tests/demo/scenes").glob("*.py")), re.M)
+    assert len(titles) >= 5
+    assert all(any(line.partition(". ")[2] == title for line in said) for title in titles)
+    assert any("scenes as the README says" in line for line in said)
+    assert "docs/demo.svg" in (TOP / "README.md").read_text()
