@@ -72,7 +72,8 @@ static void finish(struct post *p)
 static void fail(struct post *p, const char *what, const char *why)
 {
 	p->status = 0;
-	(void)snprintf(p->error, sizeof(p->error), "%.60s:%u %s%s%.80s", p->at.host, p->at.port, what, why[0] ? ": " : "", why);
+	if (snprintf(p->error, sizeof(p->error), "%.60s:%u %s%s%.80s", p->at.host, p->at.port, what, why[0] ? ": " : "", why) < 0)
+		p->error[0] = '\0'; /* what is too long is cut */
 	finish(p);
 }
 
