@@ -264,7 +264,7 @@ def test_gone_for_a_while_in_the_middle_of_several_pulls(start_relay, registry, 
 
     def pull(number):
         out = tmp_path / f"out{number}"
-        return skopeo.pull(f"localhost:{relay.port}/team/app:t1", out, credentials=registry.credentials), out
+        return skopeo.pull(f"localhost:{relay.port}/team/app:t1", out, credentials=registry.credentials, timeout=600), out
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         pulls = [pool.submit(pull, n) for n in range(8 if SOAK else 3)]
         # 3 x 35 MiB at 10 MB a second take more than ten: all are in the middle of layers.
