@@ -31,17 +31,20 @@ _HTTP = """	access_log off;
 
 
 class Backend:
-    """Attributes: address; manifest, blob (targets), manifest_digest, blob_digest (sha256 in hex)."""
+    """Attributes: address; manifest, blob (targets), manifest_digest, blob_digest (sha256 in hex), manifest_size,
+    blob_size."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, blob_size=BLOB_SIZE):
         root = pathlib.Path(directory) / "files"
-        data = random.Random(42).randbytes(BLOB_SIZE)
+        data = random.Random(42).randbytes(blob_size)
+        self.blob_size = blob_size
         self.blob_digest = hashlib.sha256(data).hexdigest()
         self.manifest, self.blob = _MANIFEST, f"/v2/team/app/blobs/sha256:{self.blob_digest}"
         manifest = json.dumps({
             "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar", "size": BLOB_SIZE,
+            "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar", "size": blob_size,
                         "digest": f"sha256:{self.blob_digest}"}]}, indent=1).encode()
+        self.manifest_size = len(manifest)
         self.manifest_digest = hashlib.sha256(manifest).hexdigest()
         for target, content in ((self.manifest, manifest), (self.blob, data)):
             path = root / target[1:]

@@ -29,7 +29,7 @@ _EXACT = pathlib.Path(__file__).with_name("exact.py")
 _SUMMARY = re.compile(r"^ +(\d+) requests in ([\d.]+)(us|ms|s|m|h),", re.MULTILINE)
 _ERRORS = re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
 _STATUS = re.compile(r"Non-2xx or 3xx responses: (\d+)")
-_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
+SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 
 
 class Tally:
@@ -48,7 +48,7 @@ class Tally:
         if not summary:
             raise ProcessError(f"wrk: no report: {report.strip()}")
         self._wrk_answered += int(summary[1])
-        self._wrk_seconds += float(summary[2]) * _SECONDS[summary[3]]
+        self._wrk_seconds += float(summary[2]) * SECONDS[summary[3]]
         self.answered += int(summary[1])
         if errors:
             self.wrk.update(dict(zip(("connect", "read", "write", "timeout"), map(int, errors.groups()))))

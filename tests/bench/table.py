@@ -40,17 +40,20 @@ _COLUMNS = {
 }
 
 
+def lines_of(rows):
+    """Rows of texts, the first of them the header, as lines of a table."""
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    rows = [rows[0], ["-" * width for width in widths], *rows[1:]]
+    return ["| " + " | ".join(text.ljust(width) for text, width in zip(row, widths)) + " |" for row in rows]
+
+
 def print_table(rows):
     """Prints the table, what its columns mean, and below what the counts consist of."""
     if not rows:
         return
     base = next((row.seconds for row in rows if row.seconds), None)
     lines = [list(_COLUMNS)] + [[str(cell(row, base)) for cell in _COLUMNS.values()] for row in rows]
-    widths = [max(len(line[n]) for line in lines) for n in range(len(_COLUMNS))]
-    lines.insert(1, ["-" * width for width in widths])
-    print()
-    for line in lines:
-        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |")
+    print("\n" + "\n".join(lines_of(lines)))
     print(f"\nthroughput: with reloads, in proportion to the same load without.  a reload takes: in proportion to "
           f"{rows[0].name}.\nprocesses: the most at one time.")
     for row in rows:

@@ -1,4 +1,5 @@
 """./dev bench in short, so that it stays alive: what it claims of regrelay holds for a few reloads too."""
+import json
 import sys
 
 import pytest
@@ -7,8 +8,8 @@ from tools.process import find, run
 from tools.relay import BUILD, REGRELAYD, TOP
 
 
-def bench(*args):
-    return run([sys.executable, TOP / "tests/bench/reload.py", "--build", BUILD, *args], timeout=60)
+def bench(*args, what="reload"):
+    return run([sys.executable, TOP / f"tests/bench/{what}.py", "--build", BUILD, *args], timeout=60)
 
 
 def cells(line):
@@ -29,8 +30,24 @@ def test_reloads_under_load_lose_nothing():
     assert int(found["requests, close"]) > 100 and int(found["requests, kept"]) > 100
 
 
+def test_relaying_is_measured(tmp_path):
+    if not find("wrk") or not nginx.available():
+        pytest.skip("needs wrk and nginx")
+    done = bench("--quick", "--relays", "splicer,regrelay", "--rounds", "1", "--blob-mib", "1", "--json",
+                 tmp_path / "found.json", what="relay")
+    assert done.returncode == 0, done.stdout + done.stderr
+    header, _, *rows = (cells(line) for line in done.stdout.splitlines() if line.startswith("|"))
+    assert header == ["", "splicer", "regrelay"] and len(rows) == 16
+    found = json.loads((tmp_path / "found.json").read_text())["passes"]["with logs"]
+    assert [row[0] for row in rows] == list(found)
+    for measure, values in found.items():
+        assert set(values) == {"splicer", "regrelay"}, measure
+        assert measure.endswith("cpu s/GB") or min(min(v) for v in values.values()) > 0, (measure, values)
+
+
 def test_unknown_names_are_usage_errors():
     assert bench("--relays", "squid").returncode == 2
+    assert bench("--relays", "squid", what="relay").returncode == 2
     done = run([TOP / "dev", "bench"])
     assert done.returncode == 2 and "reload" in done.stderr
     assert run([TOP / "dev", "bench", "unknown"]).returncode == 2

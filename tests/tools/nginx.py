@@ -14,7 +14,7 @@ _FRAME = """daemon off;
 pid {dir}/nginx.pid;
 {user}worker_processes {workers};
 error_log {dir}/error.log;
-{main}events {{ worker_connections 1024; }}
+{main}events {{ worker_connections 4096; }}
 http {{
 	client_body_temp_path {dir}/tmp-body;
 	proxy_temp_path {dir}/tmp-proxy;

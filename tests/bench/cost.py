@@ -1,0 +1,87 @@
+"""cost: what one load costs a relay: processor time of its tree, what came of it, how long it took.
+
+Load clients are bounded in count (drain) or time (wrk), and drain looks at each answer's length.
+"""
+import json
+import os
+import pathlib
+import re
+import signal
+
+from load import SECONDS
+from tools import census
+from tools.process import Process, ProcessError, run
+from tools.relay import BUILD
+
+_DRAIN = BUILD / "tests/bench/drain"
+_TICK = os.sysconf("SC_CLK_TCK")
+_SUMMARY = re.compile(r"^ +(\d+) requests in ([\d.]+)(us|ms|s|m|h),", re.MULTILINE)
+_LATENCY = re.compile(r"^ +(50|99)% +([\d.]+)(us|ms|s|m)$", re.MULTILINE)
+_BOUND = 300    # seconds for one load
+IDLE_CLIENTS = 1000
+
+
+def cpu_seconds(pids):
+    """User and system time of these processes, all their threads (proc(5): utime, stime)."""
+    total = 0
+    for pid in pids:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / _TICK
+
+
+class _Spent:
+    """Processor seconds of a relay within the block."""
+
+    def __init__(self, relay):
+        self._relay = relay
+
+    def __enter__(self):
+        self._pids = self._relay.pids()
+        self._before = cpu_seconds(self._pids)
+        return self
+
+    def __exit__(self, kind, *rest):
+        if kind is None:
+            self.seconds = cpu_seconds(self._pids) - self._before
+
+
+def drain(relay, target, size, clients, answers):
+    """What drain.c reports."""
+    done = run([_DRAIN, relay.port, target, size, clients, answers, _BOUND], timeout=_BOUND + 10, check=True)
+    return json.loads(done.stdout)
+
+
+def blobs(relay, backend, parallel, total):
+    """{"cpu s/GB", "GB/s"}: total blobs over `parallel` connections."""
+    with _Spent(relay) as spent:
+        done = drain(relay, backend.blob, backend.blob_size, parallel, total)
+    gigabytes = done["bytes"] / 1e9
+    return {"cpu s/GB": spent.seconds / gigabytes, "GB/s": gigabytes / done["seconds"]}
+
+
+def requests(relay, backend, clients, seconds, close):
+    """{"cpu us", "p50 ms", "p99 ms", "per s"} of wrk's requests for the manifest."""
+    command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--latency"]
+    command += ["-H", "Connection: close"] if close else []
+    with _Spent(relay) as spent:
+        report = run([*command, f"http://127.0.0.1:{relay.port}{backend.manifest}"], timeout=seconds + 30, check=True).stdout
+    summary, latency = _SUMMARY.search(report), dict((p, float(n) * SECONDS[unit] * 1e3)
+                                                     for p, n, unit in _LATENCY.findall(report))
+    if not summary or len(latency) != 2 or "Non-2xx" in report or "Socket errors" in report:
+        raise ProcessError(f"wrk: {report.strip()}")
+    return {"cpu us": spent.seconds / int(summary[1]) * 1e6, "p50 ms": latency["50"], "p99 ms": latency["99"],
+            "per s": int(summary[1]) / float(summary[2]) / SECONDS[summary[3]]}
+
+
+def memory(relay):
+    """MiB of the tree, shared pages shared out among those that share them; files' pages apart (census.pss_kib)."""
+    return sum(census.pss_kib(pid) for pid in relay.pids()) / 1024
+
+
+def memory_with_clients(relay, backend, directory):
+    """The same while IDLE_CLIENTS, which have had one answer each, keep their connections."""
+    command = [_DRAIN, relay.port, backend.manifest, backend.manifest_size, IDLE_CLIENTS, IDLE_CLIENTS, _BOUND, "idle"]
+    with Process(command, log=pathlib.Path(directory) / "idle.log", stop_signal=signal.SIGKILL) as clients:
+        clients.wait_line("^ready$", timeout=60)
+        return memory(relay)
