@@ -75,7 +75,7 @@ static void settle(struct probe *p, const struct source_failure *failure)
 /* Reads the answer to its end, so that its connection can be kept; true when there is nothing more to wait for. */
 static bool body_done(struct source *s)
 {
-	struct sink nowhere = { put_nowhere };
+	struct sink nowhere = { .put = put_nowhere };
 	size_t moved;
 	int error;
 

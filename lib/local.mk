@@ -26,6 +26,7 @@ lib_librrlib_a_SOURCES = \
 	lib/loop.c lib/loop.h \
 	lib/msg.c lib/msg.def lib/msg.h \
 	lib/num.c lib/num.h \
+	lib/pipe.c lib/pipe.h \
 	lib/pulls.c lib/pulls.h \
 	lib/sandbox.c lib/sandbox.h lib/sandbox_calls.def \
 	lib/secret.c lib/secret.h \

@@ -90,7 +90,7 @@ static void tls_close(struct transport *base)
 	fd_close(&base->fd);
 }
 
-static const struct transport_ops tls_ops = { tls_read, tls_writev, tls_close };
+static const struct transport_ops tls_ops = { .read = tls_read, .writev = tls_writev, .close = tls_close };
 
 static int expect_name(SSL *ssl, const char *name)
 {

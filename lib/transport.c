@@ -2,6 +2,7 @@
 #include "transport.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 
 static void on_event(struct watch *w, uint32_t events)
@@ -42,12 +43,34 @@ static ssize_t plain_writev(struct transport *t, const struct iovec *part, int p
 	return r < 0 ? -errno : r;
 }
 
+static ssize_t spliced(int from, int to, size_t n)
+{
+	ssize_t r;
+
+	do
+		r = splice(from, NULL, to, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
+}
+
+static ssize_t plain_to_pipe(struct transport *t, int pipe, size_t n)
+{
+	return spliced(t->fd, pipe, n);
+}
+
+static ssize_t plain_from_pipe(struct transport *t, int pipe, size_t n)
+{
+	return spliced(pipe, t->fd, n);
+}
+
 static void plain_close(struct transport *t)
 {
 	fd_close(&t->fd);
 }
 
-static const struct transport_ops plain_ops = { plain_read, plain_writev, plain_close };
+static const struct transport_ops plain_ops = {
+	.read = plain_read, .writev = plain_writev, .to_pipe = plain_to_pipe, .from_pipe = plain_from_pipe, .close = plain_close
+};
 
 int transport_open(struct transport *t, struct loop *l, int fd, const struct transport_ops *ops, transport_fn *fn)
 {
@@ -87,6 +110,24 @@ ssize_t transport_write(struct transport *t, const void *bytes, size_t n)
 	const struct iovec part = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = n };
 
 	return transport_writev(t, &part, 1);
+}
+
+ssize_t transport_to_pipe(struct transport *t, int pipe, size_t n)
+{
+	ssize_t r = t->ops->to_pipe(t, pipe, n);
+
+	if (r == -EAGAIN)
+		t->readable = false;
+	return r;
+}
+
+ssize_t transport_from_pipe(struct transport *t, int pipe, size_t n)
+{
+	ssize_t r = t->ops->from_pipe(t, pipe, n);
+
+	if (r == -EAGAIN)
+		t->writable = false;
+	return r;
 }
 
 void transport_close(struct transport *t)

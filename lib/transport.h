@@ -14,6 +14,8 @@ struct transport;
 struct transport_ops {
 	ssize_t (*read)(struct transport *t, void *bytes, size_t n);
 	ssize_t (*writev)(struct transport *t, const struct iovec *part, int parts);
+	ssize_t (*to_pipe)(struct transport *t, int pipe, size_t n);   /* both NULL: its bytes must pass through us */
+	ssize_t (*from_pipe)(struct transport *t, int pipe, size_t n);
 	void (*close)(struct transport *t);
 };
 
@@ -43,6 +45,18 @@ MUST_CHECK ssize_t transport_read(struct transport *t, void *bytes, size_t n);
 /* >= 0 bytes taken, maybe fewer than given; -EAGAIN (writable becomes false); -errno. */
 MUST_CHECK ssize_t transport_write(struct transport *t, const void *bytes, size_t n);
 MUST_CHECK ssize_t transport_writev(struct transport *t, const struct iovec *part, int parts);
+/* May bytes be spliced (splice(2)) from it and to it? */
+static inline bool transport_splices(const struct transport *t)
+{
+	return t->ops->to_pipe != NULL;
+}
+
+/* As read, into the write end of an empty pipe: a full one could not be told from an empty socket.  Fewer bytes than n do not
+ * mean that the socket is empty: a pipe counts pieces, not bytes. */
+MUST_CHECK ssize_t transport_to_pipe(struct transport *t, int pipe, size_t n);
+/* As write, from the read end of a pipe that holds at least n bytes.  Nothing says that more will follow, so that nothing is
+ * held back for it. */
+MUST_CHECK ssize_t transport_from_pipe(struct transport *t, int pipe, size_t n);
 /* Leaves the loop and closes.  May be called twice.  The memory of t is freed only through loop_defer. */
 void transport_close(struct transport *t);
 /* The same with RST instead of FIN: the peer must not take what it has for complete. */

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "splice.h"
+
 void body_init(struct body *b, enum http_framing framing, uint64_t length)
 {
 	*b = (struct body){ .framing = framing, .left = framing == HTTP_BODY_LENGTH ? length : 0 };
@@ -46,9 +48,12 @@ static bool next_piece(struct body *b, const struct conn *c)
 }
 
 /* Reads more.  MOVE_SOME: something came. */
-static enum move_result fill(struct body *b, struct conn *c)
+static enum move_result fill(struct body *b, struct conn *c, const struct sink *to, size_t room)
 {
-	ssize_t n = conn_fill(c);
+	ssize_t n = splice_pays(b, c, to) ? splice_fill(b, c, room) : -ENOTSUP;
+
+	if (n == -ENOTSUP)
+		n = conn_fill(c);
 
 	if (n > 0)
 		return MOVE_SOME;
@@ -61,6 +66,19 @@ static enum move_result fill(struct body *b, struct conn *c)
 	return cut(b, (int)n, n == 0 ? "the connection ended early" : NULL);
 }
 
+/* What n bytes (or -errno) mean that the sink took.  MOVE_SOME: go on. */
+static enum move_result took(ssize_t n, size_t *moved, int *ret_errno)
+{
+	if (n == -EAGAIN)
+		return MOVE_WAIT_SINK;
+	if (n < 0) {
+		*ret_errno = (int)-n;
+		return MOVE_SINK_FAILED;
+	}
+	*moved += (size_t)n;
+	return MOVE_SOME;
+}
+
 /* Gives the piece, or as much of it as max and the sink allow.  MOVE_SOME: go on. */
 static enum move_result put_piece(struct body *b, struct conn *c, struct sink *to, size_t max, size_t *moved,
                                   int *ret_errno)
@@ -68,25 +86,21 @@ static enum move_result put_piece(struct body *b, struct conn *c, struct sink *t
 	size_t room = max - *moved;
 	ssize_t n = to->put(to, sv_make(b->piece.p, b->piece.n < room ? b->piece.n : room));
 
-	if (n == -EAGAIN)
-		return MOVE_WAIT_SINK;
-	if (n < 0) {
-		*ret_errno = (int)-n;
-		return MOVE_SINK_FAILED;
-	}
-	b->piece = sv_from(b->piece, (size_t)n);
-	*moved += (size_t)n;
-	if (b->piece.n == 0) {
+	if (n > 0)
+		b->piece = sv_from(b->piece, (size_t)n);
+	if (n >= 0 && b->piece.n == 0) {
 		buf_consume(&c->in, b->piece_used);
 		b->piece_used = 0;
 	}
-	return MOVE_SOME;
+	return took(n, moved, ret_errno);
 }
 
 /* One step: gives, cuts off or reads. */
 static enum move_result step(struct body *b, struct conn *c, struct sink *to, size_t max, size_t *moved,
                              int *ret_errno)
 {
+	if (c->pipe.held)
+		return took(splice_give(c, to, max - *moved), moved, ret_errno);
 	if (b->piece.n)
 		return put_piece(b, c, to, max, moved, ret_errno);
 	if (b->piece_used) { /* framing only */
@@ -97,7 +111,23 @@ static enum move_result step(struct body *b, struct conn *c, struct sink *to, si
 		return MOVE_END;
 	if (buf_len(&c->in))
 		return next_piece(b, c) ? MOVE_SOME : cut(b, -EBADMSG, b->chunk.why);
-	return fill(b, c);
+	return fill(b, c, to, max - *moved);
+}
+
+/* Nothing taken off the connection waits for the sink. */
+static bool is_clear(const struct body *b, const struct conn *c)
+{
+	return b->piece.n == 0 && c->pipe.held == 0;
+}
+
+/* Not for a few bytes more, when the next call will splice many at once. */
+static bool goes_on(const struct body *b, const struct conn *c, const struct sink *to, size_t moved, size_t max)
+{
+	if (moved >= max)
+		return b->ended && is_clear(b, c);
+	if (moved == 0 || max - moved >= SPLICE_LEAST)
+		return true;
+	return !is_clear(b, c) || buf_len(&c->in) || !splice_pays(b, c, to);
 }
 
 enum move_result body_move(struct body *b, struct conn *c, struct sink *to, size_t max, size_t *ret_moved,
@@ -106,7 +136,7 @@ enum move_result body_move(struct body *b, struct conn *c, struct sink *to, size
 	enum move_result r = MOVE_SOME;
 
 	*ret_moved = 0;
-	while (r == MOVE_SOME && (*ret_moved < max || (b->ended && b->piece.n == 0)))
+	while (r == MOVE_SOME && goes_on(b, c, to, *ret_moved, max))
 		r = step(b, c, to, max, ret_moved, ret_errno);
 	return r;
 }

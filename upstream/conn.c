@@ -6,6 +6,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include "splice.h"
+
 /* Received and not read: the tunnel is shared, so what a client may never want must not be fetched far
  * ahead. */
 #define RECEIVE_BYTES (256 * 1024)
@@ -21,6 +23,7 @@ struct conn *conn_new(const struct pool_key *key)
 	if (!c)
 		return NULL;
 	c->transport.fd = -1;
+	c->pipe = PIPE_NONE;
 	c->key = key;
 	list_init(&c->node);
 	list_init(&c->grave.node);
@@ -46,6 +49,7 @@ void conn_close(struct conn *c, bool reset)
 		transport_close(&c->transport);
 	c->fn = NULL;
 	buf_return(&c->in, &p->upstream->bufs);
+	splice_release(c);
 	upstream_bury(p->upstream, &c->grave, bury);
 	pool_closed(p);
 }
@@ -146,7 +150,7 @@ bool conn_is_clean(struct conn *c)
 {
 	char byte;
 
-	if (c->transport.fd < 0 || buf_len(&c->in) || c->transport.peer_closed || c->transport.failed)
+	if (c->transport.fd < 0 || buf_len(&c->in) || c->pipe.held || c->transport.peer_closed || c->transport.failed)
 		return false;
 	return !c->transport.readable || transport_read(&c->transport, &byte, 1) == -EAGAIN;
 }

@@ -3,6 +3,7 @@
 #define CONN_H
 
 #include "buf.h"
+#include "pipe.h"
 #include "transport.h"
 #include "upstream_impl.h"
 
@@ -14,6 +15,8 @@ struct conn {
 	const struct pool_key *key;
 	uint32_t identity; /* serial of the token it was used with; 0 = none */
 	struct buf in;     /* read and not consumed; memory only while an exchange runs */
+	struct pipe pipe;  /* the same, of a body that is spliced: what is here comes before anything unread, and then `in` is
+	                    * empty; a pipe only while it holds bytes */
 	conn_fn *fn;       /* of the owner; NULL = idle in the pool */
 	void *owner;       /* fn's: a fetch */
 	struct list node;  /* in pool.idle */

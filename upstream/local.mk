@@ -34,6 +34,7 @@ upstream_librrupstream_a_SOURCES = \
 	upstream/retry.c upstream/retry.h \
 	upstream/route.c upstream/route.h \
 	upstream/source.h \
+	upstream/splice.c upstream/splice.h \
 	upstream/token.c upstream/token.h \
 	upstream/token_answer.c upstream/token_answer.h \
 	upstream/token_server.c upstream/token_server.h \

@@ -12,6 +12,10 @@ struct source;
 struct sink {
 	/* >= 0 bytes taken (0 only for an empty piece); -EAGAIN = full, wait for the client; -errno = client gone. */
 	ssize_t (*put)(struct sink *s, struct strview bytes);
+	/* The same for n > 0 bytes that a pipe holds, without a copy; pipe is its read end.  NULL, or may_pipe false: they
+	 * must come by put.  What may_pipe says holds for the whole of an answer. */
+	ssize_t (*put_pipe)(struct sink *s, int pipe, size_t n);
+	bool (*may_pipe)(const struct sink *s);
 };
 
 enum source_state {

@@ -141,6 +141,7 @@ struct upstream *upstream_new(struct loop *l, const struct heritage *h, struct e
 	u->loop = l;
 	u->heritage = h;
 	bufpool_init(&u->bufs, UPSTREAM_BUF_SIZE, UPSTREAM_BUFS_KEPT);
+	pipes_init(&u->pipes, PIPES_MAX);
 	list_init(&u->news);
 	list_init(&u->dead);
 	deferred_init(&u->burial);
@@ -174,6 +175,7 @@ void upstream_free(struct upstream *u)
 	loop_defer_cancel(&u->burial);
 	bury_all(u);
 	bufpool_done(&u->bufs);
+	pipes_done(&u->pipes);
 	free(u);
 }
 
@@ -249,6 +251,11 @@ void upstream_examine(struct upstream *u)
 	u->draining = true;
 	for (unsigned i = 0; i < u->pools; i++)
 		breaker_init(&u->pool[i].breaker, 0);
+}
+
+void upstream_limit_pipes(struct upstream *u, unsigned max)
+{
+	pipes_init(&u->pipes, max);
 }
 
 void upstream_drain(struct upstream *u)

@@ -19,6 +19,9 @@ void upstream_free(struct upstream *u);
 void upstream_examine(struct upstream *u);
 /* The keeper has published something (the process' wake eventfd): fetches that wait for a name or a token look again. */
 void upstream_news(struct upstream *u);
+/* Bodies are spliced through at most so many pipes at one time (two descriptors each), others are copied.  Before the first
+ * exchange; without it as many as PIPES_MAX. */
+void upstream_limit_pipes(struct upstream *u, unsigned max);
 /* Draining: idle connections are closed now and when they fall idle; running fetches may still dial. */
 void upstream_drain(struct upstream *u);
 

@@ -4,6 +4,7 @@
 #define UPSTREAM_IMPL_H
 
 #include "buf.h"
+#include "pipe.h"
 #include "pool.h"
 #include "upstream.h"
 
@@ -22,6 +23,7 @@ struct upstream {
 	struct loop *loop;
 	const struct heritage *heritage;
 	struct bufpool bufs;
+	struct pipes pipes;
 	struct pool pool[CONF_PROXIES + CONF_REGISTRIES]; /* by position in conf->proxy */
 	unsigned pools;
 	struct pool_key *key; /* by position in conf->registry, then by conf_host.place */

@@ -3,9 +3,15 @@
 
 #include <sys/resource.h>
 
-unsigned budget_clients(unsigned wanted, unsigned held)
+static rlim_t least(rlim_t a, rlim_t b)
 {
-	const rlim_t others = BUDGET_OTHERS + (rlim_t)held, need = (rlim_t)wanted * BUDGET_A_CLIENT + others;
+	return a < b ? a : b;
+}
+
+struct budget budget_make(struct budget wanted, unsigned held)
+{
+	const rlim_t others = BUDGET_OTHERS + (rlim_t)held;
+	const rlim_t need = (rlim_t)wanted.clients * BUDGET_A_CLIENT + (rlim_t)wanted.pipes * BUDGET_A_PIPE + others;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -17,6 +23,8 @@ unsigned budget_clients(unsigned wanted, unsigned held)
 	}
 	if (limit.rlim_cur >= need)
 		return wanted;
-	const rlim_t can = limit.rlim_cur > others ? (limit.rlim_cur - others) / BUDGET_A_CLIENT : 0;
-	return can ? (unsigned)can : 1;
+	const rlim_t left = limit.rlim_cur > others ? limit.rlim_cur - others : 0;
+	const rlim_t pipes = least(left / BUDGET_PIPES / BUDGET_A_PIPE, wanted.pipes);
+	const rlim_t clients = least((left - pipes * BUDGET_A_PIPE) / BUDGET_A_CLIENT, wanted.clients);
+	return (struct budget){ .clients = clients ? (unsigned)clients : 1, .pipes = (unsigned)pipes };
 }

@@ -84,9 +84,31 @@ static ssize_t body_put(struct sink *sink, struct strview bytes)
 	return n;
 }
 
+static bool body_may_pipe(const struct sink *sink)
+{
+	const struct client_body *b = container_of((struct sink *)(uintptr_t)sink, struct client_body, sink);
+
+	return !b->chunked && transport_splices(b->client);
+}
+
+static ssize_t body_put_pipe(struct sink *sink, int pipe, size_t n)
+{
+	struct client_body *b = container_of(sink, struct client_body, sink);
+	int r = client_body_flush(b);
+
+	if (r < 0)
+		return r;
+	ssize_t taken = transport_from_pipe(b->client, pipe, n);
+	if (taken > 0)
+		b->written += (uint64_t)taken;
+	return taken;
+}
+
 void client_body_init(struct client_body *b, struct transport *client, struct buf *out)
 {
-	*b = (struct client_body){ .sink.put = body_put, .client = client, .out = out };
+	*b = (struct client_body){
+		.sink = { .put = body_put, .put_pipe = body_put_pipe, .may_pipe = body_may_pipe },
+		.client = client, .out = out };
 }
 
 bool client_body_end(struct client_body *b)

@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "exitcode.h"
 #include "log.h"
+#include "pipe.h"
 #include "sandbox.h"
 #include "service.h"
 #include "session.h"
@@ -209,13 +210,15 @@ static int open_events(struct worker *w, struct err *reterr)
 }
 
 /* Told once a generation. */
-static unsigned clients_at_most(const struct heritage *h)
+static struct budget what_is_possible(const struct heritage *h)
 {
-	const unsigned wanted = h->conf->listen.max_connections, can = budget_clients(wanted, h->wakes);
+	const struct budget wanted = { .clients = h->conf->listen.max_connections, .pipes = PIPES_MAX };
+	const struct budget can = budget_make(wanted, h->wakes);
 
-	if (can < wanted && h->number == 0)
+	if (can.clients < wanted.clients && h->number == 0)
 		log_warning("[listen] max_connections: %u clients need %u descriptors, more than the limit (LimitNOFILE=, "
-		            "ulimit -n): serving %u a worker", wanted, wanted * BUDGET_A_CLIENT + BUDGET_OTHERS, can);
+		            "ulimit -n): serving %u a worker", wanted.clients,
+		            wanted.clients * BUDGET_A_CLIENT + wanted.pipes * BUDGET_A_PIPE + BUDGET_OTHERS, can.clients);
 	return can;
 }
 
@@ -227,9 +230,11 @@ static int open_service(struct worker *w, struct err *reterr)
 
 	if (!u)
 		return -ENOMEM;
+	const struct budget can = what_is_possible(h);
+	upstream_limit_pipes(u, can.pipes);
 	service_init(&w->service, &w->loop, c, h->stats, &h->shm->pulls[h->slot], u, on_session_end);
 	const struct acceptor_options o = {
-		.limit = clients_at_most(h),
+		.limit = can.clients,
 		.workers = c->master.workers,
 		.send_timeout = c->listen.send_timeout,
 		.take = on_accepted,

@@ -36,7 +36,7 @@ class Backend:
 
     def __init__(self, directory, blob_size=BLOB_SIZE):
         root = pathlib.Path(directory) / "files"
-        data = random.Random(42).randbytes(blob_size)
+        data = (random.Random(42).randbytes(1 << 20) * (blob_size // (1 << 20) + 1))[:blob_size]
         self.blob_size = blob_size
         self.blob_digest = hashlib.sha256(data).hexdigest()
         self.manifest, self.blob = _MANIFEST, f"/v2/team/app/blobs/sha256:{self.blob_digest}"

@@ -156,7 +156,7 @@ def test_too_few_descriptors_mean_fewer_clients(start_relay, origin):
     """The cap is lowered before it hurts: clients wait in the queue, and nobody meets EMFILE."""
     origin.answer("/v2/", ok())
     relay = start_relay(proxy=origin.address, workers=1, wrapper=("prlimit", "--nofile=100:100"))
-    relay.wait_log(r"4096 clients need 8256 descriptors.*serving \d+ a worker")
+    relay.wait_log(r"4096 clients need 8384 descriptors.*serving \d+ a worker")
     most = int(re.search(r"serving (\d+) a worker", relay.process.text())[1])
     assert 4 < most < 20
     held = [rawhttp.Connection(relay.port) for _ in range(most)]

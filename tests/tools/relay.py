@@ -199,7 +199,8 @@ class Relay:
     def _fds_settled(self):
         idle = self.stat("regrelay_upstream_connections")
         now = self._count_fds()
-        return all(now[pid] <= fds + idle for pid, fds in self._fds.items() if pid in now)
+        pipes = 2 * self.stat("regrelay_pipes")
+        return all(now[pid] <= fds + idle + pipes for pid, fds in self._fds.items() if pid in now)
 
     def check(self):
         """What holds after every scenario while the daemon still runs: sessions gone, descriptors back."""

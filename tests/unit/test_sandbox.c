@@ -38,6 +38,7 @@ static char file[64];
 static uint16_t open_port, other_port;
 static struct sandbox_parts parts;
 static _Atomic uint64_t denied;
+static int pipe_end[2];
 
 /* --- what is tried: 0 or more = it could be done, else -1 and errno --------------------------------------------- */
 
@@ -89,6 +90,13 @@ static long try_userfault(void) { return syscall(SYS_userfaultfd, 0); }
 static long try_keyring(void) { return syscall(SYS_add_key, "user", "x", "y", 1, -1); }
 static long try_tcp(void) { return socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP); }
 static long try_tcp6(void) { return socket(AF_INET6, SOCK_STREAM, 0); }
+static long try_pipe(void) { int end[2]; return pipe2(end, O_CLOEXEC | O_NONBLOCK); }
+static long try_splice(void)
+{
+	const ssize_t n = splice(pipe_end[0], NULL, pipe_end[1], NULL, 1, SPLICE_F_NONBLOCK);
+
+	return n == -1 && errno != EPERM ? 0 : n; /* what it makes of one pipe given twice is not the question */
+}
 static long try_memory(void) { free(malloc(1 << 22)); return 0; }
 static long try_bind_udp(void)
 {
@@ -155,6 +163,8 @@ static const struct attempt {
 	{ "keys", try_keyring, SECCOMP, SECCOMP },
 	{ "TCP", try_tcp, NOBODY, NOBODY },
 	{ "TCP over IPv6", try_tcp6, NOBODY, NOBODY },
+	{ "a pipe", try_pipe, NOBODY, SECCOMP },
+	{ "splice", try_splice, NOBODY, SECCOMP },
 	{ "memory", try_memory, NOBODY, NOBODY },
 	{ "a configured port", try_connect, NOBODY, NOBODY },
 	{ "another port", try_connect_elsewhere, LANDLOCK_PORTS, NOBODY },
@@ -284,6 +294,8 @@ static int setup(void **state)
 	(void)snprintf(file, sizeof(file), "%s/file", dir);
 	const int fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	if (fd < 0 || close(fd) < 0)
+		return -1;
+	if (pipe2(pipe_end, O_CLOEXEC) < 0)
 		return -1;
 	open_port = listen_somewhere();
 	other_port = listen_somewhere();

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -219,6 +220,33 @@ static void full_client_is_told_apart_from_a_gone_one(void **state)
 	assert_int_equal(f->body.sink.put(&f->body.sink, sv_make(data, sizeof(data))), -EPIPE);
 }
 
+/* After the head that waits; not as a chunk, whose size would have to be known first. */
+static void bytes_of_a_pipe_follow_what_waits(void **state)
+{
+	struct fixture *f = *state;
+	struct sink *s = &f->body.sink;
+	int end[2];
+
+	assert_int_equal(pipe2(end, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_int_equal(write(end[1], "0123456789", 10), 10);
+	client_body_begin(&f->body, false);
+	assert_true(s->may_pipe(s));
+	assert_true(buf_put(&f->out, SV("HEAD ")));
+	assert_int_equal(s->put(s, SV("first ")), 6);
+	assert_int_equal(s->put_pipe(s, end[0], 4), 4);
+	assert_int_equal(f->body.written, 15);
+	drain(f, 100);
+	assert_int_equal(f->got_n, 15);
+	assert_memory_equal(f->got, "HEAD first 0123", 15);
+	while (s->put(s, SV("................................................................................")) > 0)
+		;
+	assert_int_equal(s->put_pipe(s, end[0], 6), -EAGAIN);
+	client_body_begin(&f->body, true);
+	assert_false(s->may_pipe(s));
+	close(end[0]);
+	close(end[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +254,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(head_and_small_body_leave_in_one_write, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_chunk_that_is_not_full_has_no_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_client_is_told_apart_from_a_gone_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(bytes_of_a_pipe_follow_what_waits, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,6 +56,12 @@ void upstream_news(struct upstream *u)
 	told->names++;
 }
 
+void upstream_limit_pipes(struct upstream *u, unsigned max)
+{
+	(void)u;
+	(void)max;
+}
+
 void upstream_drain(struct upstream *u)
 {
 	(void)u;

@@ -224,7 +224,7 @@ static void move(struct taking *p)
 	int error = 0;
 
 	while (r == MOVE_SOME)
-		r = source_move(p->source, &p->sink, 1000, &moved, &error);
+		r = source_move(p->source, &p->sink, p->step, &moved, &error);
 	p->ended = r == MOVE_END;
 	p->cut = r == MOVE_CUT;
 	fetch_facts(p->source, &p->facts);
@@ -279,6 +279,7 @@ struct taking *pull_new(struct fixture *f, unsigned registry, enum http_method m
 	assert_non_null(p);
 	p->sink.put = take;
 	p->room = SIZE_MAX;
+	p->step = 1000;
 	p->source = fetch_start(f->upstream, &rq, on_source, &e);
 	assert_non_null(p->source);
 	while (at < ARRAY_LEN(pulls) && pulls[at])

@@ -79,6 +79,7 @@ struct taking {
 	struct sink sink;
 	struct source *source;
 	size_t room;       /* bytes the sink takes before it is full; SIZE_MAX = all */
+	size_t step;       /* bytes of one source_move */
 	char *got;         /* malloced */
 	size_t n;
 	unsigned calls;    /* of fn */
