@@ -15,6 +15,7 @@ static struct {
 	enum log_format format;
 	int fd;
 	char process[32];
+	pid_t pid; /* 0 = log_set_process was not called yet */
 	_Atomic int own_level;
 	_Atomic int *level;
 	_Atomic uint64_t own_drops;
@@ -141,6 +142,7 @@ void log_close(void)
 void log_set_process(const char *name)
 {
 	(void)snprintf(sink.process, sizeof(sink.process), "%s", name);
+	sink.pid = getpid(); /* once a process: a line costs no call for it */
 }
 
 void log_share_level(_Atomic int *level)
@@ -189,7 +191,7 @@ void log_line(enum log_level level, const struct log_field *fields, size_t count
 		.level = level,
 		.wall_ms = clock_wall_ms(),
 		.process = sink.process,
-		.pid = getpid(),
+		.pid = sink.pid ? sink.pid : getpid(),
 		.fields = fields,
 		.count = count,
 		.words = sv_str(words),
