@@ -251,7 +251,7 @@ def test_many_children_that_die_at_once_are_all_replaced(start_relay, origin):
 def test_no_size_of_an_answer_waits_for_a_timer(start_relay, origin):
     """A last piece that the kernel holds back (Nagle, a cork) comes 40 or 200 ms late, whenever it is asked for."""
     relay = start_relay(proxy=origin.address, workers=1)
-    data, slow = random.Random(4).randbytes(70_000), []
+    data, slow = random.Random(4).randbytes(400_000), []
     origin.route(r"/v2/team/app/manifests/s\d+", lambda request, send: send(
         ok(data[:int(request.target.rpartition("s")[2])], content_type="application/octet-stream")))
     with rawhttp.Connection(relay.port) as c:
@@ -259,7 +259,27 @@ def test_no_size_of_an_answer_waits_for_a_timer(start_relay, origin):
             begin = time.monotonic()
             assert c.get(f"/v2/team/app/manifests/s{size}").body == data[:size]
             return time.monotonic() - begin
-        for size in range(1, 70_000, 499):
+        for size in (*range(1, 70_000, 499), *range(128_000, 400_000, 7_919)):  # copied; the longer ones spliced
             if min(took(size) for _ in range(3)) > 0.035:  # the machine may be slow once, a timer is every time
                 slow.append(size)
     assert not slow
+
+
+# --- splicing -----------------------------------------------------------------------------------------------------------
+
+@needs_strace
+@pytest.mark.parametrize("rule, copied", [
+    ("splice:error=EINVAL", True), ("splice:error=ENOSYS", True), ("pipe2:error=EMFILE", True), ("fcntl:error=EPERM", True),
+    ("splice:error=EINTR:when=1+2", False),
+])
+def test_a_body_that_cannot_be_spliced_is_copied(relay, origin, tmp_path, rule, copied):
+    """A kernel that cannot, no descriptors, the user's quota of pipes; a signal is no reason."""
+    data = random.Random(1).randbytes(4 << 20)
+    path = "/v2/app/blobs/sha256:" + "0" * 64
+    origin.answer(path, ok(data))
+    with injected(relay, tmp_path, rule) as hits:
+        for _ in range(2):
+            answer = rawhttp.get(relay.port, path)
+            assert answer.complete and answer.body == data
+    assert hits() >= 1
+    assert (relay.stat("regrelay_spliced_bytes_total") == 0) == copied
