@@ -4,7 +4,7 @@
 
 expected: "reject": no strict reader takes the message, so it must go no further; "accept": it is good; "either": it is
 good, but nothing this relay has to take (a body, another method, another protocol), or it says nothing of the head.
-EXCEPTIONS: cases that we treat otherwise than their corpus, each with the reason.
+EXCEPTIONS: cases that we treat otherwise than their corpus, each with the reason.  LAWFUL: "reject" by our rules alone.
 """
 import dataclasses
 import pathlib
@@ -33,6 +33,17 @@ EXCEPTIONS = {
     "gunicorn/valid/027": "bytes above 0x7f in the target are no characters of a URI",
     "gunicorn/valid/compat_obs_fold": "folded lines are refused (RFC 9112 5.2 allows that)",
     "gunicorn/valid/compat_obs_fold_huge": "folded lines are refused (RFC 9112 5.2 allows that)",
+}
+
+# Refused here, by a rule of ours, a limit, or an unknown method; HTTP itself lets a relay pass them on (RFC 9110, 9112).
+LAWFUL = {
+    "own/a request line of 8193 bytes", "own/header line of 8193 bytes", "own/two empty lines before", "own/version 1.2",
+    "own/lower-case method", "own/transfer-encoding alone", "own/body with get", "own/two equal content-lengths",
+    "own/content-length list", "own/content-length with a leading zero", "own/connection names host",
+    "own/connection names authorization", "own/two lengths", "own/gzip", "own/gzip, chunked",
+    "own/chunk extension of 257 bytes", "own/status 600", "gunicorn/invalid/003c",
+    "gunicorn/invalid/rfc9112_smuggle_cl_list_form_01", "llhttp/request/invalid/Invalid method",
+    "llhttp/request/invalid/HTTP protocol and ANNOUNCE method",
 }
 
 
