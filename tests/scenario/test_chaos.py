@@ -1,7 +1,8 @@
 """Good and evil clients, a tunnel that breaks in every way, processes that are killed, reloads: all at once.  No pull brings a
 wrong byte or looks complete when it is not, nobody is told nonsense, and in the end all is as it was.
 
-A quarter of a minute on every change; `./dev soak chaos` goes on for twenty minutes and prints its figures."""
+A quarter of a minute on every change; `./dev soak chaos` goes on for twenty minutes (or $REGRELAY_SECONDS) and prints its
+figures.  $REGRELAY_SEED is the seed of the choices."""
 import collections
 import contextlib
 import hashlib
@@ -22,7 +23,7 @@ from tools.relay import is_sanitized
 from tools.standin import VHOST, Standin, mapping
 
 SOAK = bool(os.environ.get("REGRELAY_SOAK"))
-SECONDS = 1200 if SOAK else 15
+SECONDS = int(os.environ.get("REGRELAY_SECONDS") or (1200 if SOAK else 15))
 CLEAR = {"proxy-unreachable", "proxy-connect-timeout", "tunnel-down", "upstream-closed", "upstream-timeout", "upstream-error",
          "path-shares-connections", "mapping-missing", "overloaded"}
 

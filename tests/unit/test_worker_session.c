@@ -68,6 +68,11 @@ static void turns(struct fixture *f, unsigned n)
 		assert_int_equal(loop_turn(&f->loop, 0), 0);
 }
 
+static void turn_within(struct fixture *f, int ms)
+{
+	assert_int_equal(loop_turn(&f->loop, ms), 0);
+}
+
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
@@ -416,7 +421,8 @@ static void refusals_answer_once_and_close(void **state)
 		assert_int_equal(f->end, 1);
 		assert_int_equal(double_sources, 0);
 		fd_close(&f->client);
-		turns(f, 3);
+		for (unsigned n = 0; f->service.count && n < 2000; n++) /* a busy machine delivers the end a little later */
+			turn_within(f, 1);
 		assert_int_equal(f->service.count, 0);
 	}
 }
