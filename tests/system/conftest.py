@@ -2,4 +2,18 @@
 import pathlib
 import sys
 
+import pytest
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from tools import container  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory):
+    """The image's files; users other than root reach them."""
+    if container.missing():
+        pytest.skip(container.missing())
+    root = container.tree(tmp_path_factory.mktemp("image"))
+    for parent in [root, *root.parents][:4]:
+        parent.chmod(0o755)
+    return root

@@ -8,30 +8,16 @@ import signal
 import time
 
 import pytest
-from tools import container, manifest, ports, rawhttp, skopeo
+from tools import container, ports, rawhttp, skopeo
 from tools.certs import Authority
 from tools.container import Container
 from tools.images import make_image
 from tools.kernel import has_landlock
+from tools.pod import PROXY, configuration
+from tools.pod import SPEC as POD
 from tools.process import run, wait_until
 from tools.registry import Registry
-from tools.relay import TOP
 from tools.standin import Standin
-
-OBJECTS = manifest.load(TOP / "k8s/kyma.yaml")
-POD = manifest.get(OBJECTS, "Deployment")["spec"]["template"]["spec"]
-INI = manifest.get(OBJECTS, "ConfigMap")["data"]["regrelay.ini"]
-PROXY = "connectivity-proxy.kyma-system.svc.cluster.local:20003"
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory):
-    if container.missing():
-        pytest.skip(container.missing())
-    root = container.tree(tmp_path_factory.mktemp("image"))
-    for parent in [root, *root.parents][:4]:
-        parent.chmod(0o755)
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +36,8 @@ class Pod:
 
     def __init__(self, directory, root, standin, **more):
         self.port, self.admin = ports.free_ports(2)
-        self.ini = INI
-        for old, new in (("*:8080", f"*:{self.port}"), ("*:9090", f"*:{self.admin}"), (PROXY, standin.address),
-                         ("drain_delay = 10s", "drain_delay = 1s")):
-            assert old in self.ini
-            self.ini = self.ini.replace(old, new)
+        self.ini = configuration({"*:8080": f"*:{self.port}", "*:9090": f"*:{self.admin}", PROXY: standin.address,
+                                  "drain_delay = 10s": "drain_delay = 1s"})
         self.container = Container(directory / "pod", root, POD, self.ini, **more)
 
     def probe(self, name):

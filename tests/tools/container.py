@@ -4,7 +4,7 @@
         container.exec("/usr/bin/regctl", "status")
         container.swap(new_ini)                             # as the kubelet does when the ConfigMap changes
 
-The network is the host's, so servers of the test on 127.0.0.1 are reachable.  tree(dir) makes the image's tree; missing()
+The network is that of who starts it (netns.py has others): on the host's, servers of the test on 127.0.0.1 are reachable.  tree(dir) makes the image's tree; missing()
 says why no container can be started here, or "".
 """
 import json

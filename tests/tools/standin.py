@@ -47,14 +47,14 @@ class Standin:
 
     def __init__(self, directory, *, registry=None, host=VHOST, resources=("/",), mode="trusted",
                  location="", rtt_ms=0, mbit=0, connections=1, host_mode="internal", mappings=(), locations=(),
-                 settings=None, survive=False):
+                 settings=None, survive=False, address="127.0.0.1"):
         """registry: a registry.Registry, exposed as host with the resources (a path with all sub-paths, or
         {"path": ..., "exact": True}).  mappings (see mapping()), locations: further ones as in the program's
-        configuration.  settings: knobs of tests/standin/settings.py."""
+        configuration.  settings: knobs of tests/standin/settings.py.  address: where it listens."""
         self.dir = pathlib.Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.port, self.control = ports.free_ports(2)
-        self.address = f"127.0.0.1:{self.port}"
+        self.address = f"{address}:{self.port}"
         self._audit = self.dir / "audit.jsonl"
         mappings = list(mappings)
         if registry:

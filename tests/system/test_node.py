@@ -1,0 +1,166 @@
+"""Pulls as a node makes them: containerd in the node's network, localhost:NodePort, kube-proxy's rule, the relay in pods of their
+own under the restrictions of k8s/."""
+import base64
+import contextlib
+import hashlib
+import itertools
+import os
+import signal
+import threading
+
+import pytest
+from tools import containerd, manifest, netns, rawhttp, skopeo
+from tools.certs import Authority
+from tools.images import make_image
+from tools.node import Endpoints, Node
+from tools.pod import OBJECTS, RelayPod
+from tools.process import wait_until
+from tools.registry import Registry
+from tools.standin import Standin
+
+PORT = manifest.get(OBJECTS, "Service")["spec"]["ports"][0]["nodePort"]
+IMAGE = f"localhost:{PORT}/team/app:t1"
+
+
+@pytest.fixture(scope="module")
+def node():
+    if netns.missing():
+        pytest.skip(netns.missing())
+    with Node(PORT) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory, node):
+    """(stand-in, registry, image): a proxy in a pod of its own, and an on-premise registry behind its tunnel."""
+    directory, place = tmp_path_factory.mktemp("path"), node.pod()
+    image = make_image(directory / "app", layers=[2 << 20, 512 << 10])
+    with place.net.inside(), Registry(directory / "registry", authority=Authority(directory / "ca")) as registry:
+        registry.push(image, "team/app:t1")
+        with Standin(directory / "standin", registry=registry, address=place.address, mbit=200, rtt_ms=5) as standin:
+            yield standin, registry, image
+
+
+@pytest.fixture
+def start(tmp_path, tree, node, path):
+    """start(name): a pod of the relay that is ready."""
+    os.chmod(tmp_path, 0o755)
+    with contextlib.ExitStack() as pods:
+        yield lambda name, **more: pods.enter_context(
+            RelayPod(tmp_path / name, tree, node.pod(), proxy=path[0].address, **more))
+
+
+def test_containerd_pulls_through_the_node_port(start, node, path, tmp_path_factory):
+    if containerd.missing():
+        pytest.skip(containerd.missing())
+    _, registry, image = path
+    pod = start("one")
+    node.endpoints([])
+    with node.net.inside(), containerd.Containerd(tmp_path_factory.mktemp("c")) as c:
+        done = c.pull(IMAGE, credentials=registry.credentials)
+        assert done.returncode != 0 and "connection refused" in done.stderr, "no pod, no way"
+        node.endpoints([pod.target])
+        done = c.pull(IMAGE, credentials=registry.credentials)
+        assert done.returncode == 0, done.stderr
+        assert c.images()[IMAGE] == image.manifest_digest
+        assert {image.config, *image.layers} <= c.digests()
+        done = c.pull(IMAGE.replace("t1", "none"), credentials=registry.credentials)
+        assert done.returncode != 0 and "not found" in done.stderr
+    assert f'"client.address":"{pod.address[:-1]}1"' in pod.container.process.text(), "who pulled is the node"
+
+
+def test_probes_and_metrics_are_reached_from_the_node(start, node):
+    pod = start("one")
+    for name in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert pod.probe(name, node.net) == 200
+    text = pod.admin("/metrics", node.net).body.decode()
+    assert "# TYPE regrelay_http_requests_total counter" in text
+
+
+class Pulls:
+    """Clients of the node that pull the image over and over.  Attributes: done, wrong."""
+
+    def __init__(self, node, registry, image, directory, clients=3):
+        self.done, self.wrong = 0, []
+        self._node, self._registry, self._image, self._dir = node, registry, image, directory
+        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._threads = [threading.Thread(target=self._client, args=(n,), daemon=True) for n in range(clients)]
+
+    def _client(self, number):
+        with self._node.net.inside():
+            for turn in itertools.count():
+                if self._stop.is_set():
+                    return
+                self._pull(self._dir / f"pull-{number}-{turn}")
+
+    def _pull(self, directory):
+        try:
+            done = skopeo.pull(IMAGE, directory, credentials=self._registry.credentials)
+            wrong = skopeo.reason(done) if done.returncode != 0 else \
+                "" if skopeo.pulled_digests(directory)[0] == self._image.manifest_digest else "another image"
+        except Exception as e:  # pylint: disable=broad-except
+            wrong = repr(e)
+        with self._lock:
+            self.done += not wrong
+            self.wrong += [wrong] if wrong else []
+
+    def more(self, count, timeout=60):
+        """Waits until that many more have ended well."""
+        goal = self.done + count
+        wait_until(lambda: self.done >= goal or self.wrong, timeout, f"{count} more pulls")
+        assert not self.wrong, self.wrong
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+@contextlib.contextmanager
+def held_pull(node, endpoints, pod, path):
+    """A client of the node that has asked this pod for a layer and does not read it yet."""
+    _, registry, image = path
+    pods, endpoints.pods = endpoints.pods, [pod]
+    endpoints.wait([pod])
+    login = base64.b64encode(registry.credentials.encode()).decode()
+    with node.net.inside():
+        client = rawhttp.Connection(PORT, "127.0.0.1", timeout=60, receive_buffer=65536)
+    with client:
+        client.request(f"/v2/team/app/blobs/{image.layers[0]}", headers=[("Authorization", f"Basic {login}")])
+        wait_until(lambda: image.layers[0][:16] in pod.container.exec("/usr/bin/regctl", "pulls").stdout, 10, "the pull")
+        endpoints.pods = pods
+        yield client
+
+
+def test_a_rolling_restart_loses_no_pull(start, node, path, tmp_path):
+    _, registry, image = path
+    old, new = [start("old-1"), start("old-2")], []
+    with Endpoints(node) as endpoints:
+        endpoints.pods = old
+        endpoints.wait(old)
+        with Pulls(node, registry, image, tmp_path) as pulls:
+            pulls.more(4)
+            for number, pod in enumerate(old, 1):
+                with held_pull(node, endpoints, pod, path) as held:
+                    new.append(start(f"new-{number}"))  # maxSurge 1, maxUnavailable 0: the new one is ready before
+                    endpoints.pods = [*old[number - 1:], *new]
+                    endpoints.wait(endpoints.pods)
+                    with pod.container.pre_stop() as hook:
+                        endpoints.wait([*old[number:], *new])
+                        pulls.more(3)
+                        assert hook.alive(), "it waits for the pull that is held"
+                        body = held.answer().body
+                        assert "sha256:" + hashlib.sha256(body).hexdigest() == image.layers[0]
+                        assert hook.wait(20) == 0, hook.text()
+                pod.container.process.signal(signal.SIGTERM)
+                assert pod.container.process.wait(20) == 0
+                endpoints.pods = [*old[number:], *new]
+            pulls.more(3)
+        assert not pulls.wrong, pulls.wrong
+        assert not endpoints.error
+    assert all("GET" in pod.container.process.text() for pod in [*old, *new]), "each had its share"
