@@ -4,19 +4,21 @@ import base64
 import contextlib
 import hashlib
 import itertools
+import json
 import os
 import signal
 import threading
 
 import pytest
-from tools import containerd, manifest, netns, rawhttp, skopeo
+from tools import containerd, manifest, netns, nginx, rawhttp, skopeo
 from tools.certs import Authority
 from tools.images import make_image
-from tools.node import Endpoints, Node
+from tools.node import Endpoints, Node, Service
 from tools.pod import OBJECTS, RelayPod
-from tools.process import wait_until
+from tools.process import run, wait_until
 from tools.registry import Registry
-from tools.standin import Standin
+from tools.relay import TOP
+from tools.standin import VHOST, Standin
 
 PORT = manifest.get(OBJECTS, "Service")["spec"]["ports"][0]["nodePort"]
 IMAGE = f"localhost:{PORT}/team/app:t1"
@@ -164,3 +166,64 @@ def test_a_rolling_restart_loses_no_pull(start, node, path, tmp_path):
         assert not pulls.wrong, pulls.wrong
         assert not endpoints.error
     assert all("GET" in pod.container.process.text() for pod in [*old, *new]), "each had its share"
+
+
+class NginxPod:
+    """The nginx sample's pod: its configuration, labels and port."""
+
+    labels = {"app": "nginx"}
+
+    def __init__(self, directory, place, proxy):
+        self.net, self.target = place.net, (place.address, 8080)
+        with place.net.inside():
+            self.nginx = nginx.Nginx(directory, proxy=proxy, host=VHOST, port=8080, addresses=("0.0.0.0",))
+
+    def port(self, name):
+        return name if isinstance(name, int) else None
+
+    def probe(self, _name, _client):
+        return 200 if self.nginx.process.alive() else 0
+
+
+def patch_of(verb, directory):
+    """What a verb of k8s/Makefile gives to kubectl as a patch."""
+    double = directory / "kubectl"
+    double.write_text('#!/bin/sh\n[ "$1" = patch ] || exit 0\nfor last; do :; done\nprintf "%s\\n" "$last"\n')
+    double.chmod(0o755)
+    return json.loads(run(["make", "-s", "-C", TOP / "k8s", verb, f"KUBECTL={double}"], check=True).stdout)
+
+
+def test_nginx_gives_its_node_port_to_the_relay_and_takes_it_back(start, node, path, tmp_path):
+    if not nginx.available():
+        pytest.skip("nginx is not installed")
+    standin, registry, image = path
+    service = Service({"type": "NodePort", "selector": {"app": "nginx"},
+                       "ports": [{"port": 80, "targetPort": 8080, "nodePort": PORT}]})
+    relay = start("relay")
+    old = NginxPod(tmp_path / "nginx", node.pod(), standin.address)
+    pods = [old, relay]
+    with old.nginx, Endpoints(node) as endpoints:
+        endpoints.pods = service.select(pods)
+        endpoints.wait([old])
+        with Pulls(node, registry, image, tmp_path) as pulls:
+            moved_there_and_back(service, pods, endpoints, pulls, tmp_path)
+        assert not pulls.wrong, pulls.wrong
+
+
+def moved_there_and_back(service, pods, endpoints, pulls, tmp_path):
+    """The verbs of docs/migrate.md while pulls run."""
+    old, relay = pods
+    first = service.spec
+    pulls.more(4)
+    assert "http.request.method" not in relay.container.process.text(), "nothing is the relay's yet"
+    service.patch(patch_of("take-over", tmp_path))
+    assert service.spec["ports"][0]["nodePort"] == PORT, "the images' names stay"
+    endpoints.pods = service.select(pods)
+    endpoints.wait([relay])
+    pulls.more(4)
+    assert '"http.route":"blob"' in relay.container.process.text()
+    service.patch(patch_of("give-back", tmp_path))
+    assert service.spec == first
+    endpoints.pods = service.select(pods)
+    endpoints.wait([old])
+    pulls.more(4)

@@ -25,8 +25,7 @@ http {{
 """
 _SAMPLE = """	access_log {dir}/access.log;
 	server {{
-		listen 127.0.0.1:{port};
-		listen [::1]:{port};
+{listen}
 		location / {{
 			proxy_http_version 1.1;
 			proxy_socket_keepalive on;
@@ -46,16 +45,19 @@ def available():
 class Nginx:
     """A running nginx: localhost:port relays to proxy ("127.0.0.1:20003") for the virtual host ("name:port").
 
-    http: lines for the http block instead of the sample's; they must listen on 127.0.0.1:port.  main: lines above it."""
+    http: lines for the http block instead of the sample's; they must listen on 127.0.0.1:port.  main: lines above it.
+        addresses: where the sample's server listens."""
 
-    def __init__(self, directory, *, proxy=None, host=None, http=None, main="", workers=1, port=None, survive=False):
+    def __init__(self, directory, *, proxy=None, host=None, http=None, main="", workers=1, port=None, survive=False,
+                 addresses=("127.0.0.1", "[::1]")):
         self.dir = pathlib.Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.port = port or ports.free_port()
         config = self.dir / "nginx.conf"
         user = "user root;\n" if os.geteuid() == 0 else ""  # workers must reach a directory of mode 0700
         if http is None:
-            http = _SAMPLE.format(dir=self.dir, port=self.port, proxy=proxy, host=host)
+            listen = "\n".join(f"\t\tlisten {address}:{self.port};" for address in addresses)
+            http = _SAMPLE.format(dir=self.dir, listen=listen, proxy=proxy, host=host)
         config.write_text(_FRAME.format(dir=self.dir, workers=workers, user=user, main=main, http=http))
         self.process = Process(["nginx", "-p", self.dir, "-c", config, "-e", self.dir / "error.log"],
                                log=self.dir / "nginx.log", name="nginx", survive=survive)

@@ -101,3 +101,32 @@ class Endpoints:
     def __exit__(self, *exc):
         self._stop.set()
         self._thread.join()
+
+
+class Service:
+    """A Service of type NodePort, as far as endpoints go: its spec, changed by patches, chooses pods by labels.
+
+    with Endpoints(node) as endpoints:
+        service.patch({"spec": {...}})
+        endpoints.pods = service.select(pods)     # pods have labels and port(targetPort), besides what Endpoints wants"""
+
+    def __init__(self, spec):
+        self.spec = spec
+
+    def patch(self, patch):
+        """A strategic merge patch: null takes a key away, ports are merged by their port."""
+        spec = dict(patch["spec"])
+        selector = {**self.spec["selector"], **spec.pop("selector", {})}
+        ports = {one["port"]: one for one in self.spec["ports"]}
+        for one in spec.pop("ports", []):
+            merged = {**ports.get(one["port"], {}), **one}
+            ports[one["port"]] = {key: value for key, value in merged.items() if value is not None}
+        self.spec = {**self.spec, **spec, "ports": list(ports.values()),
+                     "selector": {key: value for key, value in selector.items() if value is not None}}
+
+    def select(self, pods):
+        """The pods that it leads to."""
+        [port] = self.spec["ports"]
+        chosen = [pod for pod in pods if self.spec["selector"].items() <= pod.labels.items()]
+        assert all(pod.port(port["targetPort"]) == pod.target[1] for pod in chosen), "targetPort is none of the pod's"
+        return chosen
