@@ -6,9 +6,9 @@
 #include "session.h"
 
 #define ANSWER_BYTES (72 * 1024) /* an upstream's head (<= 64 KiB) and what the relay adds */
-#define HEADS_KEPT   64
+#define HEADS_KEPT   16
 #define CROWDED_TELL_MS 10000
-#define ANSWERS_KEPT 64
+#define ANSWERS_KEPT 16
 
 void service_init(struct service *sv, struct loop *l, const struct conf *c, struct stats_slot *stats,
                   struct pulls_table *pulls, struct upstream *u, service_fn *on_end)

@@ -2,6 +2,7 @@
 #include "worker_confine.h"
 
 #include "conf.h"
+#include "config.h"
 #include "log.h"
 #include "sandbox.h"
 
@@ -19,6 +20,10 @@ static void tell(const struct heritage *h, const struct sandbox_parts *parts)
 {
 	if (h->number > 0)
 		return;
+#ifdef WITH_SANITIZERS
+	log_info("workers are not confined: sanitizers need what would be taken away");
+	return;
+#endif
 	if (parts->seccomp && parts->landlock)
 		log_info("workers are confined by seccomp and Landlock (ABI %d)", parts->landlock);
 	else

@@ -130,6 +130,20 @@ def test_interrupted_calls_change_no_byte(relay, origin, tmp_path, rule):
     assert pull(relay, data) == (200, True)
 
 
+@needs_strace
+@pytest.mark.parametrize("rule", ["splice:error=EINVAL:when=1", "splice:error=ENOSYS:when=2", "splice:error=ENOMEM:when=3",
+                                  "splice:error=EINTR:when=2+3", "pipe2:error=EMFILE", "pipe2:error=ENFILE:when=1",
+                                  "fcntl:error=EPERM:when=1"])
+def test_a_body_that_cannot_be_spliced_is_copied(relay, origin, tmp_path, rule):
+    data = random.Random(5).randbytes(8_000_000)
+    origin.serve_blob(BLOB, data)
+    with injected(relay, tmp_path, rule) as count:
+        answers = [pull(relay, data) for _ in range(3)]
+        assert count() >= 1
+    assert answers == [(200, True)] * 3
+    assert pull(relay, data) == (200, True)
+
+
 @plain
 @pytest.mark.parametrize("sandbox", ["auto", "off"])
 @pytest.mark.parametrize("chunked", [False, True])
