@@ -1,7 +1,9 @@
 """plain: regrelay, nginx and HAProxy as plain reverse proxies of one upstream ("host:port"), for what is about meaning and
 memory: two workers (threads), room for many clients, long patience, the rest as it comes.  All have
 
-    port, pids() (of all processes), check() (raises when something is wrong with it)
+    port, pids() (of all processes)
+
+and take settings ({section: {key: value}}), which only regrelay heeds.
 """
 import pathlib
 
@@ -28,23 +30,24 @@ class _Peer:
 
 
 class RegrelayPeer(_Peer):
-    """Patience and budgets are a second: what an answer is worth shall show soon.  No breaker: bad answers are the point.
-    clients: connections that may be open upstream."""
+    """Budgets are a second: what an answer is worth shall show soon.  No breaker: bad answers are the point."""
 
-    def __init__(self, directory, upstream, clients=64):
-        self._relay = Relay(directory, proxy=upstream, registries={"default": {"host": VHOST}}, settings={
-            "listen": {"idle_timeout": "5min", "head_timeout": "5s", "max_connections": ROOM},
-            "proxy": {"header_budget": "1s", "resume_timeout": "0", "stall_grace": "1s", "breaker_failures": 0,
-                      "max_connections": clients},
-            "log": {"level": "notice", "access": "no"}})
+    def __init__(self, directory, upstream, settings=None):
+        keys = {"listen": {"idle_timeout": "5min", "head_timeout": "5s", "max_connections": ROOM},
+                "proxy": {"header_budget": "1s", "resume_timeout": "0", "breaker_failures": 0},
+                "log": {"level": "notice", "access": "no"}}
+        for section, more in (settings or {}).items():
+            keys[section] |= more
+        self._relay = Relay(directory, proxy=upstream, registries={"default": {"host": VHOST}}, settings=keys)
         self.port, self._process = self._relay.port, self._relay.process
-        self.stat, self.wait_stat = self._relay.stat, self._relay.wait_stat
+        self.wait_stat = self._relay.wait_stat
 
     def __exit__(self, *exc):
         self._relay.__exit__(*exc)  # asserts sessions and descriptors gone, nothing alarming logged
 
 
-# proxy_ignore_client_abort: a client that half-closes after its request still wants the answer.
+# proxy_ignore_client_abort: a client that half-closes after its request still wants the answer.  proxy_max_temp_file_size:
+# nothing goes to the disk, as at the others.
 _NGINX = """	access_log off;
 	keepalive_timeout 5m;
 	send_timeout 5m;
@@ -53,6 +56,7 @@ _NGINX = """	access_log off;
 		location / {{
 			proxy_http_version 1.1;
 			proxy_ignore_client_abort on;
+			proxy_max_temp_file_size 0;
 			proxy_set_header Host "{host}";
 			proxy_pass http://{upstream};
 		}}
@@ -61,7 +65,7 @@ _NGINX = """	access_log off;
 
 
 class NginxPeer(_Peer):
-    def __init__(self, directory, upstream, clients=64):
+    def __init__(self, directory, upstream, settings=None):
         self.port = ports.free_port()
         http = _NGINX.format(port=self.port, host=VHOST, upstream=upstream)
         self._process = Nginx(directory, port=self.port, workers=2, http=http).process
@@ -84,7 +88,7 @@ listen relay
 
 
 class HaproxyPeer(_Peer):
-    def __init__(self, directory, upstream, clients=64):
+    def __init__(self, directory, upstream, settings=None):
         directory = pathlib.Path(directory)
         directory.mkdir(parents=True)
         self.port = ports.free_port()

@@ -1,14 +1,13 @@
 """Thousands of connections that do little, and healthy pulls among them.  `./dev soak crowd` prints the figures, and asserts
 those of time, too."""
 import os
-import resource
-import socket
 import statistics
 import time
 
 import pytest
 from tools import rawhttp
 from tools.census import pss_kib
+from tools.crowd import PING, answered, connect, descriptors
 from tools.origin import ok
 from tools.process import wait_until
 from tools.relay import is_sanitized
@@ -17,38 +16,14 @@ SOAK = bool(os.environ.get("REGRELAY_SOAK"))
 CROWD, PULLS = 8000, 64
 BLOB = "/v2/team/app/blobs/sha256:" + "e" * 64
 DATA = bytes(2_000_000)
-PING = b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture(autouse=True)
-def descriptors():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < CROWD + 1000:
-        pytest.skip(f"needs {CROWD + 1000} descriptors")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def connect(relay, data, receive_buffer=None):
-    s = socket.socket()
-    if receive_buffer:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    s.settimeout(20)
-    s.connect(("127.0.0.1", relay.port))
-    s.sendall(data)
-    return s
-
-
-def answered(sockets):
-    """Reads the small answer of each."""
-    for s in sockets:
-        text = b""
-        while not text.endswith(b"{}"):
-            piece = s.recv(4096)
-            assert piece
-            text += piece
-        assert text.startswith(b"HTTP/1.1 200")
+def enough_descriptors():
+    with descriptors(CROWD + 1000) as enough:
+        if not enough:
+            pytest.skip(f"needs {CROWD + 1000} descriptors")
+        yield
 
 
 def times(relay):
@@ -82,13 +57,13 @@ def test_a_crowd_of_slow_clients_does_not_disturb_the_others(start_relay, origin
         "listen": {"head_timeout": "5min", "idle_timeout": "5min"}, "proxy": {"max_connections": 200, "stall_grace": "1s"}})
     alone = times(relay)
     before = memory(relay)
-    idle = [connect(relay, PING) for _ in range(CROWD // 2)]
+    idle = [connect(relay.port, PING) for _ in range(CROWD // 2)]
     answered(idle)
     wait_until(lambda: relay.stat("regrelay_client_connections", state="idle") >= len(idle), 20, "all to be idle")
     per_idle = (memory(relay) - before) / len(idle)
-    half = [connect(relay, PING[:20]) for _ in range(CROWD // 4)]
-    stuck = [connect(relay, PING.replace(b"/v2/", BLOB.encode()), receive_buffer=4096) for _ in range(64)]
-    rest = [connect(relay, b"") for _ in range(CROWD - len(idle) - len(half) - len(stuck))]
+    half = [connect(relay.port, PING[:20]) for _ in range(CROWD // 4)]
+    stuck = [connect(relay.port, PING.replace(b"/v2/", BLOB.encode()), receive_buffer=4096) for _ in range(64)]
+    rest = [connect(relay.port, b"") for _ in range(CROWD - len(idle) - len(half) - len(stuck))]
     relay.wait_stat("regrelay_parked", len(stuck), timeout=60)
     crowded = times(relay)
     after = memory(relay)
