@@ -81,6 +81,10 @@ void fetch_on_ask(struct fetch *f)
 		ssize_t n = transport_write(&c->transport, rest.p, rest.n);
 		if (n == -EAGAIN)
 			return;
+		if (n < 0 && n != -EPIPE && n != -ECONNRESET) { /* it is there, and has half a request */
+			broke(f, (int)-n);
+			return;
+		}
 		if (n < 0) { /* it may have answered before it hung up; reading tells */
 			c->transport.readable = true;
 			break;

@@ -131,6 +131,23 @@ def test_interrupted_calls_change_no_byte(relay, origin, tmp_path, rule):
 
 
 @needs_strace
+@pytest.mark.parametrize("fault", ["recvfrom:error=ENOMEM", "recvfrom:error=ECONNRESET", "recvfrom:error=ETIMEDOUT",
+                                   "splice:error=ENOMEM", "splice:error=ECONNRESET", "sendmsg:error=ENOMEM",
+                                   "sendmsg:error=ENOBUFS"])
+def test_a_connection_that_fails_gives_right_bytes_or_none_that_look_whole(relay, origin, tmp_path, fault):
+    """Towards the proxy it is gone on with; towards the client it is cut, and the next pull is well."""
+    data = random.Random(6).randbytes(2_000_000)
+    origin.serve_blob(BLOB, data)
+    with injected(relay, tmp_path, f"{fault}:when=3+5"):
+        for _ in range(5):
+            with contextlib.suppress(OSError):
+                answer = rawhttp.get(relay.port, BLOB)
+                assert answer is None or answer.status == 503 or data.startswith(answer.body)
+                assert answer is None or answer.status == 503 or answer.complete == (answer.body == data)
+    assert pull(relay, data) == (200, True)
+
+
+@needs_strace
 @pytest.mark.parametrize("rule", ["splice:error=EINVAL:when=1", "splice:error=ENOSYS:when=2", "splice:error=ENOMEM:when=3",
                                   "splice:error=EINTR:when=2+3", "pipe2:error=EMFILE", "pipe2:error=ENFILE:when=1",
                                   "fcntl:error=EPERM:when=1"])
