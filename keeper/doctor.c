@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "doctor_client.h"
-#include "json_wipe.h"
 #include "upstream.h"
 
 struct doctor {
@@ -21,7 +20,6 @@ struct doctor *doctor_new(struct loop *l, const struct heritage *h, struct err *
 		(void)err_sys(reterr, -ENOMEM, "cannot set up the doctor");
 		return NULL;
 	}
-	json_wipe_setup();
 	d->h = *h;
 	d->h.wake_others[0] = h->wake_fd;
 	d->h.wakes = 1;

@@ -19,7 +19,6 @@ keeper_librrkeeper_a_SOURCES = \
 	keeper/doctor_snippets.c keeper/doctor_snippets.h \
 	keeper/doctor_walk.c keeper/doctor_walk.h keeper/doctor_walk_impl.h keeper/doctor_steps.def \
 	keeper/doctor_way.c \
-	keeper/json_wipe.c keeper/json_wipe.h \
 	keeper/keeper.h keeper/keeper_main.c \
 	keeper/known.c keeper/known.h \
 	keeper/lookup.c keeper/lookup.h \

@@ -1,6 +1,6 @@
 noinst_LIBRARIES += lib/librrlib.a
 lib_librrlib_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIB_INC)
-lib_librrlib_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS) $(SECCOMP_CFLAGS)
+lib_librrlib_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS) $(SECCOMP_CFLAGS) $(JANSSON_CFLAGS)
 lib_librrlib_a_SOURCES = \
 	lib/base64.c lib/base64.h \
 	lib/buf.c lib/buf.h \
@@ -18,6 +18,7 @@ lib_librrlib_a_SOURCES = \
 	lib/http_head.c lib/http_head.h \
 	lib/http_octets.h \
 	lib/http_wire.c lib/http_wire.h \
+	lib/json_setup.c lib/json_setup.h \
 	lib/landlock.c lib/landlock.h \
 	lib/list.h \
 	lib/log.c lib/log.h lib/log_events.def \

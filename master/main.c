@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "exitcode.h"
+#include "json_setup.h"
 #include "keeper.h"
 #include "log.h"
 #include "master.h"
@@ -120,6 +121,7 @@ int main(int argc, char **argv)
 {
 	if (!fill_standard_fds())
 		return EXITCODE_RESOURCE;
+	json_setup();
 	const struct options o = options_parse(argc, argv);
 
 	switch (o.mode) {

@@ -86,7 +86,7 @@ only 'seccomp\.h' lib/sandbox.c
 only 'ini\.h' conf/conf_parse.c
 only 'ares.*\.h' keeper/lookup.c
 only 'systemd/.*' 'master/*'
-only 'jansson\.h' 'master/*' 'ctl/*' 'keeper/*' upstream/token_answer.c conf/conf_binding.c conf/conf_login.c
+only 'jansson\.h' lib/json_setup.c 'master/*' 'ctl/*' 'keeper/*' upstream/token_answer.c conf/conf_binding.c conf/conf_login.c
 
 # Size: a file that is longer than 400 lines has more than one idea.
 bad=$(wc -l lib/*.[ch] conf/*.[ch] upstream/*.[ch] worker/*.[ch] keeper/*.[ch] master/*.[ch] ctl/*.[ch] \

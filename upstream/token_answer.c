@@ -11,11 +11,6 @@
 
 #define LIFE_MAX_S (366ll * 86400)
 
-void token_answer_setup(void)
-{
-	json_object_seed(0);
-}
-
 static void json_done(json_t **j)
 {
 	json_decref(*j);

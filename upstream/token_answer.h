@@ -15,9 +15,6 @@ enum token_answer_kind {
 #define TOKEN_LIFE_DEFAULT_MS  300000ull
 #define TOKEN_LIFE_REGISTRY_MS 60000ull /* distribution: so long, unless expires_in says more */
 
-/* The parser draws a seed for its tables, from a file that a confined process cannot open any more.  Once, at the start. */
-void token_answer_setup(void);
-
 /* Reads the JSON of a good answer: the token, expires_in.  Without expires_in the token's own `exp` counts (RFC 7519
  * 4.1.4), compared with wall_ms.  0: ret->bytes, n are the token, *ret_life_ms how long it is good from now on; -EINVAL
  * with reterr. */

@@ -13,7 +13,6 @@
 #include "http_wire.h"
 #include "login.h"
 #include "proxy_token.h"
-#include "token_answer.h"
 
 #define KEEPER_ASK_MS 1000
 
@@ -148,7 +147,6 @@ struct upstream *upstream_new(struct loop *l, const struct heritage *h, struct e
 	if (getrandom(&u->random, sizeof(u->random), GRND_NONBLOCK) < 0)
 		u->random = clock_us(CLOCK_MONOTONIC) ^ (uint64_t)getpid() << 32;
 	wire_setup(UPSTREAM_BUF_SIZE);
-	token_answer_setup();
 	if (init_pools(u, reterr) < 0 || init_keys(u, reterr) < 0 || init_logins(u, reterr) < 0) {
 		free_parts(u);
 		free(u);
