@@ -39,7 +39,7 @@ void post_stop(struct post *p)
 {
 	lookup_stop(&p->lookup);
 	dial_close(p);
-	transport_close(&p->transport.transport);
+	transport_close(&p->transport);
 	loop_timer_stop(&p->deadline);
 	loop_defer_cancel(&p->finish);
 	buf_wipe(&p->out, &p->bufs);
@@ -62,7 +62,7 @@ static void finish(struct post *p)
 {
 	lookup_stop(&p->lookup);
 	dial_close(p);
-	transport_close(&p->transport.transport);
+	transport_close(&p->transport);
 	loop_timer_stop(&p->deadline);
 	buf_wipe(&p->out, &p->bufs);
 	p->state = POST_IDLE;
@@ -184,14 +184,14 @@ static void on_end(struct post *p, ssize_t r)
 	else if (r == 0)
 		fail(p, "hung up before its answer was whole", "");
 	else
-		fail(p, "broke off", p->transport.why);
+		fail(p, "broke off", tls_why(&p->transport));
 }
 
 static void read_answer(struct post *p)
 {
 	while (p->state == POST_HEAD || p->state == POST_BODY) {
 		buf_compact(&p->in);
-		const ssize_t r = transport_read(&p->transport.transport, buf_tail(&p->in), buf_room(&p->in));
+		const ssize_t r = transport_read(&p->transport, buf_tail(&p->in), buf_room(&p->in));
 		if (r == -EAGAIN)
 			return;
 		if (r <= 0) {
@@ -210,11 +210,11 @@ static void write_request(struct post *p)
 {
 	while (buf_len(&p->out)) {
 		struct strview rest = buf_view(&p->out);
-		const ssize_t n = transport_write(&p->transport.transport, rest.p, rest.n);
+		const ssize_t n = transport_write(&p->transport, rest.p, rest.n);
 		if (n == -EAGAIN)
 			return;
 		if (n < 0) {
-			fail(p, "does not take the request", p->transport.why);
+			fail(p, "does not take the request", tls_why(&p->transport));
 			return;
 		}
 		buf_consume(&p->out, (size_t)n);
@@ -226,21 +226,19 @@ static void write_request(struct post *p)
 
 static void shake(struct post *p)
 {
-	int r = tls_handshake(&p->transport);
+	const int r = tls_handshake(&p->transport);
 
-	if (r == -EAGAIN)
-		return;
-	if (r < 0) {
-		fail(p, "cannot be trusted or talked to", p->transport.why);
-		return;
+	if (r == 0) {
+		enter(p, POST_ASK);
+		write_request(p);
+	} else if (r != -EAGAIN) {
+		fail(p, "cannot be trusted or talked to", tls_why(&p->transport));
 	}
-	enter(p, POST_ASK);
-	write_request(p);
 }
 
 static void on_transport(struct transport *t)
 {
-	struct post *p = container_of(container_of(t, struct tls_transport, transport), struct post, transport);
+	struct post *p = container_of(t, struct post, transport);
 
 	switch (p->state) {
 	case POST_SHAKE: shake(p); break;
@@ -258,14 +256,16 @@ static void connected(struct post *p)
 {
 	loop_del(&p->dial);
 	loop_timer_stop(&p->dial_deadline);
-	int r = tls_transport_open(&p->transport, p->loop, p->dialling, p->tls, p->at.host, on_transport);
-	if (r < 0) {
-		fail_errno(p, "cannot be talked to", -r);
-		return;
+	int r = transport_open_plain(&p->transport, p->loop, p->dialling, on_transport);
+	if (r == 0) {
+		p->dialling = -1;
+		r = tls_begin_client(&p->transport, p->tls, p->at.host, NULL);
 	}
-	p->dialling = -1;
 	enter(p, POST_SHAKE);
-	shake(p);
+	if (r < 0)
+		fail_errno(p, "cannot be talked to", -r);
+	else
+		shake(p);
 }
 
 static void on_dial(struct watch *w, uint32_t events)
@@ -393,7 +393,7 @@ void post_start(struct post *p, const struct url_hostport *at, const char *path,
 
 void post_init(struct post *p, struct loop *l, const struct lookup_tuning *tuning, post_fn *fn)
 {
-	*p = (struct post){ .loop = l, .fn = fn, .dialling = -1, .transport.transport.fd = -1 };
+	*p = (struct post){ .loop = l, .fn = fn, .dialling = -1, .transport.fd = -1 };
 	lookup_init(&p->lookup, l, tuning, on_addresses);
 	deferred_init(&p->finish);
 	bufpool_init(&p->bufs, BUF_SIZE, 0);

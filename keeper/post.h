@@ -44,7 +44,7 @@ struct post {
 	unsigned addresses, next;
 	int dialling;           /* -1 = no socket is connecting */
 	struct watch dial;
-	struct tls_transport transport;
+	struct transport transport; /* TLS's, once it is connected */
 	struct bufpool bufs;
 	struct buf out, in, text; /* request; what was read; the body taken from it */
 	struct wire wire;

@@ -39,6 +39,7 @@ lib_librrlib_a_SOURCES = \
 	lib/strview.c lib/strview.h \
 	lib/tls_context.c lib/tls_context.h lib/tls_impl.h \
 	lib/tls_transport.c lib/tls_transport.h \
+	lib/tls_why.c \
 	lib/tokens.c lib/tokens.h \
 	lib/transport.c lib/transport.h \
 	lib/urlform.c lib/urlform.h \

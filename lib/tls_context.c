@@ -1,4 +1,4 @@
-/* What connections to TLS servers share.  Keeper. */
+/* What TLS connections share.  Master, worker and keeper. */
 #include <errno.h>
 #include <limits.h>
 
@@ -18,31 +18,68 @@ const char *tls_reason(const char *fallback)
 
 static int set_up(SSL_CTX *ctx)
 {
-	/* Partial chain: a bundle may hold the registry's or service's own certificate instead of its CA. */
-	if (!SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION)
-	    || !X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN))
+	if (!SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION))
 		return -EINVAL;
-	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	(void)SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
 	                                    | SSL_MODE_RELEASE_BUFFERS);
 	(void)SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_read_ahead(ctx, 1); /* a record's head and body in one read */
 	return 0;
 }
 
-struct tls_context *tls_context_client(const char *ca_file, struct err *reterr)
+/* Partial chain: a bundle may hold the registry's or service's own certificate instead of its CA. */
+static int set_up_client(SSL_CTX *ctx)
+{
+	static const unsigned char alpn[] = "\x08http/1.1";
+
+	if (!X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN)
+	    || SSL_CTX_set_alpn_protos(ctx, alpn, sizeof(alpn) - 1) != 0) /* 0 is its success */
+		return -EINVAL;
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, tls_verified);
+	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(ctx, tls_keep_session);
+	SSL_CTX_set_client_cert_cb(ctx, tls_no_certificate);
+	return 0;
+}
+
+static int set_up_server(SSL_CTX *ctx)
+{
+	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	(void)SSL_CTX_set_options(ctx, SSL_OP_ENABLE_KTLS | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+	return SSL_CTX_set_num_tickets(ctx, 1) ? 0 : -EINVAL;
+}
+
+static struct tls_context *context_new(const SSL_METHOD *method, int (*kind)(SSL_CTX *ctx), struct err *reterr)
 {
 	struct tls_context *c = calloc(1, sizeof(*c));
 
 	ERR_clear_error();
 	if (c)
-		c->ctx = SSL_CTX_new(TLS_client_method());
-	if (!c || !c->ctx || set_up(c->ctx) < 0) {
-		(void)err_set(reterr, -ENOMEM, "cannot set up TLS: %s", tls_reason("out of memory"));
+		c->ctx = SSL_CTX_new(method);
+	if (c && c->ctx && set_up(c->ctx) == 0 && kind(c->ctx) == 0)
+		return c;
+	(void)err_set(reterr, -ENOMEM, "cannot set up TLS: %s", tls_reason("out of memory"));
+	tls_context_free(c);
+	return NULL;
+}
+
+struct tls_context *tls_context_client(const char *ca_file, struct err *reterr)
+{
+	struct tls_context *c = context_new(TLS_client_method(), set_up_client, reterr);
+
+	if (c && SSL_CTX_load_verify_file(c->ctx, ca_file) != 1) {
+		(void)err_set(reterr, -EINVAL, "%s: no CA certificates: %s", ca_file, tls_reason("unreadable"));
 		tls_context_free(c);
 		return NULL;
 	}
-	if (SSL_CTX_load_verify_file(c->ctx, ca_file) != 1) {
-		(void)err_set(reterr, -EINVAL, "%s: no CA certificates: %s", ca_file, tls_reason("unreadable"));
+	return c;
+}
+
+struct tls_context *tls_context_server(struct strview chain, struct strview key, struct err *reterr)
+{
+	struct tls_context *c = context_new(TLS_server_method(), set_up_server, reterr);
+
+	if (c && tls_context_certificate(c, chain, key, reterr) < 0) {
 		tls_context_free(c);
 		return NULL;
 	}
@@ -94,14 +131,25 @@ int tls_context_certificate(struct tls_context *c, struct strview chain, struct 
 
 	ERR_clear_error();
 	if (!chain_bio || !key_bio)
-		r = err_sys(reterr, -ENOMEM, "cannot read the client certificate");
+		r = err_sys(reterr, -ENOMEM, "cannot read the certificate");
 	else if (!use_chain(c->ctx, chain_bio))
-		r = err_set(reterr, -EINVAL, "the client certificate: %s", tls_reason("not PEM"));
+		r = err_set(reterr, -EINVAL, "the certificate: %s", tls_reason("not PEM"));
 	else if (!use_key(c->ctx, key_bio))
-		r = err_set(reterr, -EINVAL, "the key of the client certificate: %s", tls_reason("not PEM, or encrypted"));
+		r = err_set(reterr, -EINVAL, "the key of the certificate: %s", tls_reason("not PEM, or encrypted"));
 	BIO_free(chain_bio);
 	BIO_free(key_bio);
 	return r;
+}
+
+uint64_t tls_context_expires(const struct tls_context *c)
+{
+	const X509 *cert = SSL_CTX_get0_certificate(c->ctx);
+	struct tm tm;
+
+	if (!cert || ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) != 1)
+		return 0;
+	const time_t at = timegm(&tm);
+	return at > 0 ? (uint64_t)at : 0;
 }
 
 void tls_context_free(struct tls_context *c)

@@ -1,7 +1,9 @@
-/* What connections to TLS servers share: the CAs we trust, the versions we speak, our own certificate.  Any process that
- * speaks TLS.  There is no switch that turns the checks off. */
+/* What TLS connections share: the versions we speak, the CAs we trust, our own certificate.  Any process that speaks TLS; one
+ * made before a fork serves in the children, too.  There is no switch that turns the checks off. */
 #ifndef TLS_CONTEXT_H
 #define TLS_CONTEXT_H
+
+#include <stdint.h>
 
 #include "err.h"
 #include "strview.h"
@@ -12,9 +14,16 @@ struct tls_context;
  * is in it), for the name asked for.  NULL with reterr: the file cannot be read, or has no certificate. */
 struct tls_context *tls_context_client(const char *ca_file, struct err *reterr);
 
-/* What a server that asks for a client certificate is shown: PEM text, the leaf first, and its key, unencrypted.  0, or
+/* What the other end is shown (by a client: when it is asked for): PEM text, the leaf first, and its key, unencrypted.  0, or
  * -EINVAL with reterr: not PEM, or the key is another one's. */
 MUST_CHECK int tls_context_certificate(struct tls_context *c, struct strview chain, struct strview key, struct err *reterr);
+
+/* A server's, with its certificate as above: TLS 1.2 or newer, sessions resumed by tickets that need no memory here (any process
+ * that has this context by fork can resume them), encryption by the kernel where it can.  NULL with reterr. */
+struct tls_context *tls_context_server(struct strview chain, struct strview key, struct err *reterr);
+
+/* When the certificate that is shown ends, in seconds since 1970; 0 = none is. */
+uint64_t tls_context_expires(const struct tls_context *c);
 
 /* NULL is nothing.  Connections that are open keep what they need. */
 void tls_context_free(struct tls_context *c);

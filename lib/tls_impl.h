@@ -1,16 +1,39 @@
-/* The inside of a TLS context, for lib/tls_*.c only. */
+/* The inside of TLS, for lib/tls_*.c only. */
 #ifndef TLS_IMPL_H
 #define TLS_IMPL_H
 
 #include <openssl/ssl.h>
 
 #include "tls_context.h"
+#include "tls_transport.h"
 
 struct tls_context {
 	SSL_CTX *ctx; /* owned */
 };
 
+/* What a transport that encrypts has beside its socket; transport.layer, and the SSL's app data. */
+struct tls_layer {
+	SSL *ssl;
+	struct tls_ticket *ticket; /* borrowed; NULL = none */
+	const char *name;          /* expected of the server, a copy; NULL = we are the server */
+	int broken;                /* -errno that a read met after bytes: the next one tells */
+	size_t owed;               /* bytes of a record that is encrypted and not written whole */
+	size_t ahead;              /* bytes written that the caller does not know of */
+	bool ready;                /* the handshake is done */
+	bool asked;                /* the server asked for a client certificate, and there is none */
+	char why[TLS_WHY_MAX];
+};
+
 /* The newest entry of OpenSSL's error queue, which is emptied; "" becomes fallback.  Static or OpenSSL's own text. */
 const char *tls_reason(const char *fallback);
+
+/* Writes why the last call on the layer failed into its why, and empties the error queue.  error is errno after
+ * SSL_ERROR_SYSCALL, else 0.  -EPROTO, -ECONNRESET or -error. */
+int tls_explain(struct tls_layer *l, int error);
+
+/* For SSL_CTX_set_verify, SSL_CTX_sess_set_new_cb and SSL_CTX_set_client_cert_cb. */
+int tls_verified(int ok, X509_STORE_CTX *x);
+int tls_keep_session(SSL *ssl, SSL_SESSION *session);
+int tls_no_certificate(SSL *ssl, X509 **cert, EVP_PKEY **key);
 
 #endif

@@ -1,96 +1,217 @@
-/* A transport that encrypts.  Keeper. */
+/* TLS over a transport.  Worker and keeper. */
 #include "tls_transport.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
+#include <sys/socket.h>
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
 #include "tls_impl.h"
 
-static struct tls_transport *tls_of(struct transport *t)
+#define RECORD_MAX (16 * 1024) /* RFC 8446 5.1 */
+
+static struct tls_layer *layer_of(const struct transport *t)
 {
-	return container_of(t, struct tls_transport, transport);
+	return t->layer;
 }
 
-/* What OpenSSL's answer means: -errno, with why. */
-static int failure(struct tls_transport *t, int n)
+/* What OpenSSL's answer means: -EAGAIN or -errno, the layer's why says more. */
+static int failure(struct tls_layer *l, int n)
 {
-	SSL *ssl = t->session;
-	const int saved = errno, kind = SSL_get_error(ssl, n);
-	const long verify = SSL_get_verify_result(ssl);
+	const int saved = errno;
 
-	switch (kind) {
-	case SSL_ERROR_WANT_READ: case SSL_ERROR_WANT_WRITE:
-		return -EAGAIN;
-	case SSL_ERROR_SYSCALL:
-		(void)snprintf(t->why, sizeof(t->why), "%s", saved ? strerror(saved) : "the connection ended");
-		return saved ? -saved : -ECONNRESET;
-	default:
-		break;
+	switch (SSL_get_error(l->ssl, n)) {
+	case SSL_ERROR_WANT_READ: case SSL_ERROR_WANT_WRITE: return -EAGAIN;
+	case SSL_ERROR_SYSCALL: return tls_explain(l, saved ? saved : ECONNRESET);
+	default: return tls_explain(l, 0);
 	}
-	if (!t->ready && verify != X509_V_OK) {
-		ERR_clear_error();
-		(void)snprintf(t->why, sizeof(t->why), "certificate: %s", X509_verify_cert_error_string(verify));
-		return -EPROTO;
-	}
-	const bool ended = ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
-	(void)snprintf(t->why, sizeof(t->why), "TLS: %s", tls_reason("protocol error"));
-	return ended ? -ECONNRESET : -EPROTO;
 }
 
-static ssize_t tls_read(struct transport *base, void *bytes, size_t n)
+static void begin_call(void)
 {
-	struct tls_transport *t = tls_of(base);
-
 	ERR_clear_error();
 	errno = 0;
-	int r = SSL_read(t->session, bytes, n < INT_MAX ? (int)n : INT_MAX);
+}
+
+/* --- reading -------------------------------------------------------------------------------------------------- */
+
+/* One record: > 0 bytes; 0 = the peer's close_notify (a FIN without it may be somebody's cut); -errno. */
+static ssize_t read_record(struct tls_layer *l, void *bytes, size_t n)
+{
+	begin_call();
+	const int r = SSL_read(l->ssl, bytes, n < INT_MAX ? (int)n : INT_MAX);
+
 	if (r > 0)
 		return r;
-	/* Only close_notify is an end; a FIN without it may be somebody's cut. */
-	return SSL_get_error(t->session, r) == SSL_ERROR_ZERO_RETURN ? 0 : failure(t, r);
+	return SSL_get_error(l->ssl, r) == SSL_ERROR_ZERO_RETURN ? 0 : failure(l, r);
 }
 
-static ssize_t tls_writev(struct transport *base, const struct iovec *part, int parts)
+/* As many records as fit: less than n bytes mean that no more are there, as with a plain socket. */
+static ssize_t tls_read(struct transport *t, void *bytes, size_t n)
 {
-	struct tls_transport *t = tls_of(base);
-	ssize_t sum = 0;
+	struct tls_layer *l = layer_of(t);
+	char *at = bytes;
+	size_t sum = 0;
 
-	for (int i = 0; i < parts; i++) {
-		if (part[i].iov_len == 0)
-			continue;
-		ERR_clear_error();
-		errno = 0;
-		int r = SSL_write(t->session, part[i].iov_base, part[i].iov_len < INT_MAX ? (int)part[i].iov_len : INT_MAX);
-		if (r <= 0)
-			return sum ? sum : failure(t, r);
-		sum += r;
-		if ((size_t)r < part[i].iov_len)
+	if (l->broken)
+		return l->broken;
+	while (sum < n) {
+		const ssize_t r = read_record(l, at + sum, n - sum);
+		if (r <= 0) {
+			if (sum == 0)
+				return r;
+			if (r == -EAGAIN)
+				t->readable = false;
+			else if (r < 0)
+				l->broken = (int)r;
 			break;
+		}
+		sum += (size_t)r;
 	}
-	return sum;
+	return (ssize_t)sum;
 }
 
-static void tls_close(struct transport *base)
+/* --- writing -------------------------------------------------------------------------------------------------- */
+
+/* OpenSSL has encrypted a record that the socket did not take whole, and wants to hear of exactly that one again, while a caller
+ * may by then have less at hand of the same bytes (an upstream that was lost meanwhile).  So the layer pushes it itself, and
+ * the caller's next bytes, which are the same, count as written.  0 = nothing is owed; -errno. */
+static int pay(struct tls_layer *l)
 {
-	struct tls_transport *t = tls_of(base);
+	static const char any[RECORD_MAX]; /* not looked at: the record exists */
 
-	if (t->ready) {
-		ERR_clear_error();
-		(void)SSL_shutdown(t->session); /* says close_notify; nobody waits for theirs */
-		ERR_clear_error();
-	}
-	SSL_free(t->session);
-	t->session = NULL;
-	t->ready = false;
-	fd_close(&base->fd);
+	if (l->owed == 0)
+		return 0;
+	begin_call();
+	const int r = SSL_write(l->ssl, any, (int)l->owed);
+	if (r <= 0)
+		return failure(l, r);
+	l->ahead += (size_t)r;
+	l->owed -= (size_t)r;
+	return 0;
 }
 
-static const struct transport_ops tls_ops = { .read = tls_read, .writev = tls_writev, .close = tls_close };
+/* What of n bytes is written already. */
+static size_t known(struct tls_layer *l, size_t n)
+{
+	const size_t k = n < l->ahead ? n : l->ahead;
+
+	l->ahead -= k;
+	return k;
+}
+
+/* At most one record.  > 0 bytes taken or -errno. */
+static ssize_t write_record(struct tls_layer *l, const void *bytes, size_t n)
+{
+	const int want = n < RECORD_MAX ? (int)n : RECORD_MAX;
+
+	begin_call();
+	const int r = SSL_write(l->ssl, bytes, want);
+	if (r > 0)
+		return r;
+	const int error = failure(l, r);
+	if (error == -EAGAIN)
+		l->owed = (size_t)want;
+	return error;
+}
+
+/* Copies what is left of the parts, beyond skip bytes, to dst: the number copied, at most RECORD_MAX. */
+static size_t gather(char *dst, const struct iovec *part, int parts, size_t skip)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < parts && n < RECORD_MAX; i++) {
+		const size_t from = skip < part[i].iov_len ? skip : part[i].iov_len;
+		size_t take = part[i].iov_len - from;
+		skip -= from;
+		if (take > RECORD_MAX - n)
+			take = RECORD_MAX - n;
+		if (take)
+			memcpy(dst + n, (const char *)part[i].iov_base + from, take);
+		n += take;
+	}
+	return n;
+}
+
+/* A record's worth beyond sum bytes of the parts.  > 0 bytes, 0 = there is no more, or -errno. */
+static ssize_t write_next(struct tls_layer *l, const struct iovec *part, int parts, size_t sum)
+{
+	char record[RECORD_MAX];
+
+	if (parts == 1)
+		return sum < part->iov_len ? write_record(l, (const char *)part->iov_base + sum, part->iov_len - sum) : 0;
+	const size_t n = gather(record, part, parts, sum);
+	return n ? write_record(l, record, n) : 0;
+}
+
+static size_t length(const struct iovec *part, int parts)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < parts; i++)
+		n += part[i].iov_len;
+	return n;
+}
+
+static ssize_t tls_writev(struct transport *t, const struct iovec *part, int parts)
+{
+	struct tls_layer *l = layer_of(t);
+	ssize_t r = pay(l);
+	size_t sum = 0;
+
+	if (r < 0)
+		return r;
+	sum = known(l, length(part, parts));
+	while ((r = write_next(l, part, parts, sum)) > 0)
+		sum += (size_t)r;
+	return sum || r == 0 ? (ssize_t)sum : r;
+}
+
+/* --- ends ----------------------------------------------------------------------------------------------------- */
+
+static void say_goodbye(struct tls_layer *l)
+{
+	if (!l->ready || l->broken || l->owed)
+		return;
+	ERR_clear_error();
+	(void)SSL_shutdown(l->ssl); /* says close_notify; nobody waits for theirs */
+	ERR_clear_error();
+}
+
+static int tls_shut(struct transport *t)
+{
+	say_goodbye(layer_of(t));
+	return shutdown(t->fd, SHUT_WR) < 0 ? -errno : 0;
+}
+
+static void layer_free(struct tls_layer *l)
+{
+	SSL_free(l->ssl);
+	free((void *)(uintptr_t)l->name);
+	free(l);
+}
+
+static void tls_close(struct transport *t, bool reset)
+{
+	struct tls_layer *l = TAKE(t->layer);
+
+	if (!reset) /* else nothing shall look complete */
+		say_goodbye(l);
+	layer_free(l);
+	fd_close(&t->fd);
+}
+
+static const struct transport_ops tls_ops = { .read = tls_read, .writev = tls_writev, .shut = tls_shut, .close = tls_close };
+
+/* Where the kernel encrypts (kTLS), what we write goes to the socket as it is, also from a pipe. */
+static const struct transport_ops kernel_ops = {
+	.read = tls_read, .writev = transport_plain_writev, .from_pipe = transport_plain_from_pipe, .shut = tls_shut, .close = tls_close
+};
+
+/* --- the beginning -------------------------------------------------------------------------------------------- */
 
 static int expect_name(SSL *ssl, const char *name)
 {
@@ -102,35 +223,102 @@ static int expect_name(SSL *ssl, const char *name)
 	return SSL_set1_host(ssl, name) && SSL_set_tlsext_host_name(ssl, name);
 }
 
-int tls_transport_open(struct tls_transport *t, struct loop *l, int fd, const struct tls_context *c, const char *name,
-                       transport_fn *fn)
+static struct tls_layer *layer_new(const struct transport *t, const struct tls_context *c, const char *name)
 {
+	struct tls_layer *l = calloc(1, sizeof(*l));
+
 	ERR_clear_error();
-	SSL *ssl = SSL_new(c->ctx);
-	if (!ssl || !expect_name(ssl, name) || !SSL_set_fd(ssl, fd)) {
-		SSL_free(ssl);
-		ERR_clear_error();
+	if (!l)
+		return NULL;
+	l->ssl = SSL_new(c->ctx);
+	l->name = name ? strdup(name) : NULL;
+	if (l->ssl && SSL_set_app_data(l->ssl, l) && SSL_set_fd(l->ssl, t->fd) && (!name || (l->name && expect_name(l->ssl, name))))
+		return l;
+	layer_free(l); /* the socket is not its own */
+	ERR_clear_error();
+	return NULL;
+}
+
+static void put_on(struct transport *t, struct tls_layer *l)
+{
+	t->layer = l;
+	t->ops = &tls_ops;
+	t->crossed = true;
+}
+
+int tls_begin_client(struct transport *t, const struct tls_context *c, const char *name, struct tls_ticket *ticket)
+{
+	struct tls_layer *l = layer_new(t, c, name);
+
+	if (!l)
 		return -ENOMEM;
-	}
-	SSL_set_connect_state(ssl);
-	*t = (struct tls_transport){ .session = ssl };
-	int r = transport_open(&t->transport, l, fd, &tls_ops, fn);
-	if (r < 0) {
-		SSL_free(ssl); /* its BIO does not own fd */
-		t->session = NULL;
-		return r;
-	}
-	t->transport.crossed = true;
+	SSL_set_connect_state(l->ssl);
+	l->ticket = ticket;
+	if (ticket && ticket->session && SSL_set_session(l->ssl, ticket->session) != 1)
+		ERR_clear_error(); /* then it is a full one */
+	put_on(t, l);
 	return 0;
 }
 
-int tls_handshake(struct tls_transport *t)
+int tls_begin_server(struct transport *t, const struct tls_context *c)
 {
-	ERR_clear_error();
-	errno = 0;
-	int n = SSL_do_handshake(t->session);
+	struct tls_layer *l = layer_new(t, c, NULL);
+
+	if (!l)
+		return -ENOMEM;
+	SSL_set_accept_state(l->ssl);
+	put_on(t, l);
+	return 0;
+}
+
+int tls_handshake(struct transport *t)
+{
+	struct tls_layer *l = layer_of(t);
+
+	begin_call();
+	const int n = SSL_do_handshake(l->ssl);
 	if (n != 1)
-		return failure(t, n);
-	t->ready = true;
+		return failure(l, n);
+	l->ready = true;
+	if (BIO_get_ktls_send(SSL_get_wbio(l->ssl)))
+		t->ops = &kernel_ops;
+	return 0;
+}
+
+const char *tls_why(const struct transport *t)
+{
+	return t->layer ? layer_of(t)->why : "";
+}
+
+bool tls_resumed(const struct transport *t)
+{
+	return t->layer && SSL_session_reused(layer_of(t)->ssl);
+}
+
+/* --- tickets -------------------------------------------------------------------------------------------------- */
+
+void tls_ticket_free(struct tls_ticket *t)
+{
+	SSL_SESSION_free(TAKE(t->session));
+}
+
+int tls_keep_session(SSL *ssl, SSL_SESSION *session)
+{
+	const struct tls_layer *l = SSL_get_app_data(ssl);
+
+	if (!l || !l->ticket)
+		return 0; /* it stays OpenSSL's */
+	tls_ticket_free(l->ticket);
+	l->ticket->session = session;
+	return 1;
+}
+
+int tls_no_certificate(SSL *ssl, X509 **cert, EVP_PKEY **key)
+{
+	struct tls_layer *l = SSL_get_app_data(ssl);
+
+	(void)cert, (void)key;
+	if (l)
+		l->asked = true;
 	return 0;
 }

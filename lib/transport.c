@@ -32,7 +32,7 @@ static ssize_t plain_read(struct transport *t, void *bytes, size_t n)
 	return r < 0 ? -errno : r;
 }
 
-static ssize_t plain_writev(struct transport *t, const struct iovec *part, int parts)
+ssize_t transport_plain_writev(struct transport *t, const struct iovec *part, int parts)
 {
 	const struct msghdr h = { .msg_iov = (struct iovec *)(uintptr_t)part, .msg_iovlen = (size_t)parts };
 	ssize_t r;
@@ -58,33 +58,35 @@ static ssize_t plain_to_pipe(struct transport *t, int pipe, size_t n)
 	return spliced(t->fd, pipe, n);
 }
 
-static ssize_t plain_from_pipe(struct transport *t, int pipe, size_t n)
+ssize_t transport_plain_from_pipe(struct transport *t, int pipe, size_t n)
 {
 	return spliced(pipe, t->fd, n);
 }
 
-static void plain_close(struct transport *t)
+static int plain_shut(struct transport *t)
 {
+	return shutdown(t->fd, SHUT_WR) < 0 ? -errno : 0;
+}
+
+static void plain_close(struct transport *t, bool reset)
+{
+	(void)reset;
 	fd_close(&t->fd);
 }
 
 static const struct transport_ops plain_ops = {
-	.read = plain_read, .writev = plain_writev, .to_pipe = plain_to_pipe, .from_pipe = plain_from_pipe, .close = plain_close
+	.read = plain_read, .writev = transport_plain_writev, .to_pipe = plain_to_pipe,
+	.from_pipe = transport_plain_from_pipe, .shut = plain_shut, .close = plain_close
 };
 
-int transport_open(struct transport *t, struct loop *l, int fd, const struct transport_ops *ops, transport_fn *fn)
+int transport_open_plain(struct transport *t, struct loop *l, int fd, transport_fn *fn)
 {
-	*t = (struct transport){ .ops = ops, .fd = -1, .fn = fn };
+	*t = (struct transport){ .ops = &plain_ops, .fd = -1, .fn = fn };
 	int r = loop_add(l, &t->watch, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, on_event);
 	if (r < 0)
 		return r;
 	t->fd = fd;
 	return 0;
-}
-
-int transport_open_plain(struct transport *t, struct loop *l, int fd, transport_fn *fn)
-{
-	return transport_open(t, l, fd, &plain_ops, fn);
 }
 
 ssize_t transport_read(struct transport *t, void *bytes, size_t n)
@@ -130,13 +132,22 @@ ssize_t transport_from_pipe(struct transport *t, int pipe, size_t n)
 	return r;
 }
 
+int transport_shut(struct transport *t)
+{
+	return t->ops->shut(t);
+}
+
+static void leave(struct transport *t, bool reset)
+{
+	loop_del(&t->watch);
+	t->ops->close(t, reset);
+	t->readable = t->writable = false;
+}
+
 void transport_close(struct transport *t)
 {
-	if (t->fd < 0)
-		return;
-	loop_del(&t->watch);
-	t->ops->close(t);
-	t->readable = t->writable = false;
+	if (t->fd >= 0)
+		leave(t, false);
 }
 
 void transport_reset(struct transport *t)
@@ -146,5 +157,5 @@ void transport_reset(struct transport *t)
 	if (t->fd < 0)
 		return;
 	(void)setsockopt(t->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	transport_close(t);
+	leave(t, true);
 }

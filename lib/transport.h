@@ -1,5 +1,5 @@
-/* A connected stream socket in an event loop: edge-triggered, registered once, readiness remembered.  Plain here; TLS is a
- * second table of the same verbs (tls_transport.h). */
+/* A connected stream socket in an event loop: edge-triggered, registered once, readiness remembered.  Plain here; TLS
+ * (tls_transport.h) puts a second table of the same verbs over one that is open. */
 #ifndef TRANSPORT_H
 #define TRANSPORT_H
 
@@ -14,9 +14,10 @@ struct transport;
 struct transport_ops {
 	ssize_t (*read)(struct transport *t, void *bytes, size_t n);
 	ssize_t (*writev)(struct transport *t, const struct iovec *part, int parts);
-	ssize_t (*to_pipe)(struct transport *t, int pipe, size_t n);   /* both NULL: its bytes must pass through us */
+	ssize_t (*to_pipe)(struct transport *t, int pipe, size_t n);   /* NULL, as the next: the bytes must pass through us */
 	ssize_t (*from_pipe)(struct transport *t, int pipe, size_t n);
-	void (*close)(struct transport *t);
+	int (*shut)(struct transport *t);
+	void (*close)(struct transport *t, bool reset);
 };
 
 typedef void transport_fn(struct transport *t); /* something became ready; read the flags */
@@ -30,11 +31,9 @@ struct transport {
 	bool writable;
 	bool peer_closed;    /* the peer has sent its FIN (EPOLLRDHUP); bytes may still wait before it */
 	bool failed;         /* EPOLLERR/EPOLLHUP: the next read or write gives the error */
+	void *layer;         /* of a kind that has more than a socket (struct tls_layer); NULL = plain */
 	bool crossed;        /* TLS: a read may wait for room and a write for bytes, so any event is both */
 };
-
-/* For the file of a kind: takes fd into the loop with that kind's verbs.  0 or -errno as below. */
-MUST_CHECK int transport_open(struct transport *t, struct loop *l, int fd, const struct transport_ops *ops, transport_fn *fn);
 
 /* Takes fd (connected or connecting, NONBLOCK) into the loop.  0: fd belongs to t.  -errno: it is still the
  * caller's. */
@@ -45,11 +44,18 @@ MUST_CHECK ssize_t transport_read(struct transport *t, void *bytes, size_t n);
 /* >= 0 bytes taken, maybe fewer than given; -EAGAIN (writable becomes false); -errno. */
 MUST_CHECK ssize_t transport_write(struct transport *t, const void *bytes, size_t n);
 MUST_CHECK ssize_t transport_writev(struct transport *t, const struct iovec *part, int parts);
-/* May bytes be spliced (splice(2)) from it and to it? */
-static inline bool transport_splices(const struct transport *t)
+/* May bytes be spliced (splice(2)) from it, and to it? */
+static inline bool transport_splices_from(const struct transport *t)
 {
 	return t->ops->to_pipe != NULL;
 }
+static inline bool transport_splices_to(const struct transport *t)
+{
+	return t->ops->from_pipe != NULL;
+}
+/* For a kind whose socket takes plain bytes: those of the plain one. */
+MUST_CHECK ssize_t transport_plain_writev(struct transport *t, const struct iovec *part, int parts);
+MUST_CHECK ssize_t transport_plain_from_pipe(struct transport *t, int pipe, size_t n);
 
 /* As read, into the write end of an empty pipe: a full one could not be told from an empty socket.  Fewer bytes than n do not
  * mean that the socket is empty: a pipe counts pieces, not bytes. */
@@ -57,6 +63,8 @@ MUST_CHECK ssize_t transport_to_pipe(struct transport *t, int pipe, size_t n);
 /* As write, from the read end of a pipe that holds at least n bytes.  Nothing says that more will follow, so that nothing is
  * held back for it. */
 MUST_CHECK ssize_t transport_from_pipe(struct transport *t, int pipe, size_t n);
+/* Says that nothing more will be written; reading goes on.  0 or -errno. */
+MUST_CHECK int transport_shut(struct transport *t);
 /* Leaves the loop and closes.  May be called twice.  The memory of t is freed only through loop_defer. */
 void transport_close(struct transport *t);
 /* The same with RST instead of FIN: the peer must not take what it has for complete. */

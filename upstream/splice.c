@@ -11,7 +11,7 @@ static struct upstream *upstream_of(const struct conn *c)
 bool splice_pays(const struct body *b, const struct conn *c, const struct sink *to)
 {
 	return b->framing == HTTP_BODY_LENGTH && b->left >= SPLICE_LEAST && to->put_pipe && to->may_pipe(to)
-	       && transport_splices(&c->transport);
+	       && transport_splices_from(&c->transport);
 }
 
 static void count_pipes(struct upstream *u)

@@ -88,7 +88,7 @@ static bool body_may_pipe(const struct sink *sink)
 {
 	const struct client_body *b = container_of((struct sink *)(uintptr_t)sink, struct client_body, sink);
 
-	return !b->chunked && transport_splices(b->client);
+	return !b->chunked && transport_splices_to(b->client);
 }
 
 static ssize_t body_put_pipe(struct sink *sink, int pipe, size_t n)

@@ -2,7 +2,6 @@
  * answer the client has not read yet.  So: our FIN first, then read and drop, for a short time and a few
  * bytes.  Worker. */
 #include <errno.h>
-#include <sys/socket.h>
 
 #include "session.h"
 
@@ -11,7 +10,7 @@
 enum step session_linger(struct session *s)
 {
 	buf_return(&s->in, &s->sv->heads);
-	if (shutdown(s->client.fd, SHUT_WR) < 0)
+	if (transport_shut(&s->client) < 0)
 		return session_close(s);
 	s->linger_bytes = 0;
 	session_set(s, SESSION_LINGER);

@@ -126,10 +126,16 @@ static void to_text(BIO *b, char *dst, size_t cap)
 void tls_server_client_certificate(SSL_CTX *ctx, char *chain, char *key, size_t cap)
 {
 	const struct tls_server_options o = { .cn = "client" };
-	struct pair p = make_leaf(&o, &ca);
-	BIO *b = BIO_new(BIO_s_mem());
 
 	(void)ctx;
+	tls_server_leaf(&o, chain, key, cap);
+}
+
+void tls_server_leaf(const struct tls_server_options *o, char *chain, char *key, size_t cap)
+{
+	struct pair p = make_leaf(o, &ca);
+	BIO *b = BIO_new(BIO_s_mem());
+
 	assert_int_equal(PEM_write_bio_X509(b, p.cert), 1);
 	to_text(b, chain, cap);
 	b = BIO_new(BIO_s_mem());

@@ -19,6 +19,8 @@ struct tls_server_options {
 SSL_CTX *tls_server_new(const struct tls_server_options *o, const char *ca_path);
 /* A client certificate of that context's CA: PEM texts into chain and key (each of cap bytes). */
 void tls_server_client_certificate(SSL_CTX *ctx, char *chain, char *key, size_t cap);
+/* The same of a server, of the CA of the context made last. */
+void tls_server_leaf(const struct tls_server_options *o, char *chain, char *key, size_t cap);
 void tls_server_free(SSL_CTX *ctx);
 
 #endif

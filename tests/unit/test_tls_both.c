@@ -1,0 +1,242 @@
+/* TLS with both ends ours: short handshakes, what is written while the socket is full, ends. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tls_server.h"
+#include "tls_transport.h"
+
+static struct loop loop;
+static struct transport client, server;
+static struct tls_context *client_context, *server_context;
+static struct tls_ticket ticket;
+static SSL_CTX *ca; /* whose certificate is in the file */
+static char ca_path[] = "/tmp/regrelay-test-ca-XXXXXX";
+
+static void on_ready(struct transport *t)
+{
+	(void)t;
+}
+
+static int setup(void **state)
+{
+	static const struct tls_server_options o = { .dns = "relay.example" };
+	char chain[4096], key[4096];
+	struct err e;
+
+	(void)state;
+	strcpy(ca_path + sizeof(ca_path) - 7, "XXXXXX");
+	int fd = mkstemp(ca_path);
+	if (fd < 0 || close(fd) < 0 || loop_init(&loop) < 0)
+		return -1;
+	ca = tls_server_new(&o, ca_path);
+	tls_server_leaf(&o, chain, key, sizeof(chain));
+	client_context = tls_context_client(ca_path, &e);
+	server_context = tls_context_server(sv_str(chain), sv_str(key), &e);
+	return client_context && server_context ? 0 : -1;
+}
+
+static void hang_up(void)
+{
+	transport_close(&client);
+	transport_close(&server);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	hang_up();
+	tls_ticket_free(&ticket);
+	tls_context_free(TAKE(client_context));
+	tls_context_free(TAKE(server_context));
+	tls_server_free(ca);
+	loop_done(&loop);
+	return unlink(ca_path);
+}
+
+/* Both sides in turn, until both are done. */
+static void shake(void)
+{
+	int c = -EAGAIN, s = -EAGAIN;
+
+	for (int i = 0; i < 50 && (c || s); i++) {
+		c = c ? tls_handshake(&client) : 0;
+		s = s ? tls_handshake(&server) : 0;
+		if ((c && c != -EAGAIN) || (s && s != -EAGAIN))
+			fail_msg("%d '%s', %d '%s'", c, tls_why(&client), s, tls_why(&server));
+	}
+	assert_int_equal(c | s, 0);
+}
+
+static void open_both(int small)
+{
+	int fd[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
+	if (small)
+		assert_int_equal(setsockopt(fd[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+	assert_int_equal(transport_open_plain(&client, &loop, fd[0], on_ready), 0);
+	assert_int_equal(transport_open_plain(&server, &loop, fd[1], on_ready), 0);
+	assert_false(tls_is(&client));
+	assert_int_equal(tls_begin_client(&client, client_context, "relay.example", &ticket), 0);
+	assert_int_equal(tls_begin_server(&server, server_context), 0);
+	assert_true(tls_is(&client));
+	shake();
+}
+
+static void test_a_ticket_shortens_the_next_handshake(void **state)
+{
+	char got[8];
+
+	(void)state;
+	open_both(0);
+	assert_false(tls_resumed(&client));
+	assert_int_equal(transport_write(&server, "x", 1), 1);
+	assert_int_equal(transport_read(&client, got, sizeof(got)), 1); /* the ticket comes with it */
+	assert_non_null(ticket.session);
+	hang_up();
+	open_both(0);
+	assert_true(tls_resumed(&client));
+	assert_true(tls_resumed(&server));
+}
+
+static void fill(char *dst, size_t n, size_t from)
+{
+	for (size_t i = 0; i < n; i++)
+		dst[i] = (char)((from + i) * 31 % 251);
+}
+
+static void drain(size_t *got, size_t until)
+{
+	char bytes[50000], want[50000];
+	ssize_t n;
+
+	while (*got < until && (n = transport_read(&client, bytes, sizeof(bytes))) > 0) {
+		fill(want, (size_t)n, *got);
+		assert_memory_equal(bytes, want, (size_t)n);
+		*got += (size_t)n;
+	}
+}
+
+/* What a full socket had of a record may be offered again in pieces of other sizes, smaller ones, too. */
+static void test_what_is_offered_again_may_be_cut_in_another_way(void **state)
+{
+	static const size_t sizes[] = { 40000, 100, 1, 16384, 5000, 3, 70000, 17 };
+	const size_t all = 2000000;
+	size_t sent = 0, got = 0, refused = 0;
+	static char bytes[70000];
+
+	(void)state;
+	open_both(4096);
+	for (unsigned i = 0; sent < all && i < 1000000; i++) {
+		size_t n = sizes[i % ARRAY_LEN(sizes)];
+		n = n < all - sent ? n : all - sent;
+		fill(bytes, n, sent);
+		const ssize_t r = transport_write(&server, bytes, n);
+		if (r == -EAGAIN) {
+			refused++;
+			if (refused % 3 == 0)
+				drain(&got, all);
+			continue;
+		}
+		assert_in_range(r, 1, n);
+		sent += (size_t)r;
+	}
+	drain(&got, all);
+	assert_int_equal(got, all);
+	assert_true(refused > 10);
+}
+
+static void test_parts_leave_in_one_record(void **state)
+{
+	const struct iovec part[] = { { (void *)(uintptr_t) "head", 4 }, { NULL, 0 }, { (void *)(uintptr_t) "body", 4 } };
+	char got[16];
+
+	(void)state;
+	open_both(0);
+	assert_int_equal(transport_writev(&server, part, ARRAY_LEN(part)), 8);
+	assert_int_equal(transport_read(&client, got, sizeof(got)), 8);
+	assert_memory_equal(got, "headbody", 8);
+}
+
+static void test_ends(void **state)
+{
+	char got[16];
+
+	(void)state;
+	open_both(0);
+	assert_int_equal(transport_shut(&server), 0);
+	assert_int_equal(transport_read(&client, got, sizeof(got)), 0);
+	assert_int_equal(transport_write(&client, "late", 4), 4); /* the other direction goes on */
+	assert_int_equal(transport_read(&server, got, sizeof(got)), 4);
+	hang_up();
+	open_both(0);
+	transport_reset(&server); /* no close_notify: nothing that looks like an end */
+	const ssize_t n = transport_read(&client, got, sizeof(got));
+	assert_int_equal(n, -ECONNRESET);
+	assert_non_null(strstr(tls_why(&client), "without a close_notify"));
+}
+
+static void test_bytes_before_a_break_are_delivered_first(void **state)
+{
+	char got[16];
+
+	(void)state;
+	open_both(0);
+	assert_int_equal(transport_write(&server, "some", 4), 4);
+	transport_reset(&server);
+	assert_int_equal(transport_read(&client, got, sizeof(got)), 4);
+	assert_int_equal(transport_read(&client, got, sizeof(got)), -ECONNRESET);
+	assert_true(tls_why(&client)[0] != '\0');
+}
+
+static void test_garbage_and_plain_http(void **state)
+{
+	int fd[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
+	assert_int_equal(transport_open_plain(&client, &loop, fd[0], on_ready), 0);
+	assert_int_equal(tls_begin_client(&client, client_context, "relay.example", NULL), 0);
+	assert_int_equal(tls_handshake(&client), -EAGAIN);
+	assert_int_equal(write(fd[1], "HTTP/1.1 400 Bad Request\r\n\r\n", 28), 28);
+	assert_int_equal(tls_handshake(&client), -EPROTO);
+	assert_non_null(strstr(tls_why(&client), "speaks no TLS on this port"));
+	fd_close(&fd[1]);
+}
+
+static void test_when_a_certificate_ends(void **state)
+{
+	const uint64_t now = (uint64_t)time(NULL);
+
+	(void)state;
+	assert_in_range(tls_context_expires(server_context), now + 3500, now + 3700);
+	assert_int_equal(tls_context_expires(client_context), 0);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_a_ticket_shortens_the_next_handshake),
+		T(test_what_is_offered_again_may_be_cut_in_another_way),
+		T(test_parts_leave_in_one_record),
+		T(test_ends),
+		T(test_bytes_before_a_break_are_delivered_first),
+		T(test_garbage_and_plain_http),
+		T(test_when_a_certificate_ends),
+	};
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
