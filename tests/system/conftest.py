@@ -5,7 +5,13 @@ import sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from tools import container  # noqa: E402
+from tools import container, leftovers  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _swept():
+    """Nothing of an earlier run that was killed is there any more."""
+    leftovers.sweep()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import re
 import shutil
 import tempfile
 
-from . import machine
+from . import leftovers, machine
 from .process import Process, find, run, starting
 from .relay import BUILD, TOP
 from .seccomp import PROFILE
@@ -130,6 +130,8 @@ class Container:
         return {"type": "bind", "source": str(made.dir), "options": ["rbind"]}
 
     def _start(self, name, spec, argv):
+        leftovers.record(self._id, runc=self.dir / "runc", containers=[f"{self._id}-run", f"{self._id}-init"], group=self._id,
+                         directories=self._memory)
         bundle = self.dir / name
         bundle.mkdir()
         (bundle / "config.json").write_text(json.dumps(self._oci(spec, argv), indent=1))
@@ -198,9 +200,8 @@ class Container:
     def __exit__(self, *exc):
         if self.process:
             self.process.stop()
-        for name in ("run", "init"):
-            run(["runc", "--root", self.dir / "runc", "delete", "--force", f"{self._id}-{name}"])
-        for where in self._memory:
+        leftovers.end(self._id)
+        for where in self._memory:  # of one that was never started
             shutil.rmtree(where, ignore_errors=True)
 
 
