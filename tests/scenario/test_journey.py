@@ -8,11 +8,11 @@ import types
 
 import pytest
 from tools import manifest, ports, skopeo
+from tools.journey import K8S, Journey
 from tools.process import find, run
 from tools.relay import TOP
 from tools.standin import Standin, mapping
 
-K8S = TOP / "k8s"
 ALIASES = {  # as the nginx sample calls them
     "generate-self-signed-cert": "generate-certificate", "trust-self-signed-cert": "trust-certificate",
     "generate-htpasswd": "generate-users", "start-docker-registry": "start-registry", "stop-docker-registry": "stop-registry",
@@ -20,54 +20,6 @@ ALIASES = {  # as the nginx sample calls them
     "follow-docker-registry-logs": "registry-logs", "docker-login": "login", "create-secret-to-pull-image": "pull-secret",
     "remove-nginx-proxy": "remove"}
 SAME = ("create-test-image", "deploy-test-workload", "check-test-workload", "access-test-workload", "remove-test-workload", "cleanup")
-KUBECTL = """#!/bin/sh
-# Keeps its arguments in $DOUBLE/calls, and what is applied in $DOUBLE/applied.
-echo "$*" >>"$DOUBLE/calls"
-file=; from=; before=
-for word in "$@"; do
-	case $before in -f) file=$word ;; esac
-	case $word in --from-file=*) from=${word#--from-file=*=} ;; esac
-	before=$word
-done
-case $1 in
-apply) if [ "$file" = - ]; then cat; else cat "$file"; fi >>"$DOUBLE/applied" ;;
-create) cat "$from"; echo ;;
-get) case "$*" in *"-o name"*) printf 'pod/regrelay-a\\npod/regrelay-b\\n' ;; esac ;;
-rollout) [ ! -e "$DOUBLE/broken" ] ;;
-describe) printf 'Name: x\\nEvents:\\n  Failed to pull: virtual host is not exposed\\n' ;;
-esac
-"""
-
-
-class Journey:
-    """make in k8s/ with a state of its own.  Attributes: state, port (the registry's), double (directory)."""
-
-    def __init__(self, directory):
-        self.dir, self.state, self.double = directory, directory / "state", directory / "double"
-        self.port = ports.free_port()
-        self.double.mkdir()
-        kubectl = self.double / "kubectl"
-        kubectl.write_text(KUBECTL.replace("$DOUBLE", str(self.double)))
-        kubectl.chmod(0o755)
-        self.settings = {"KUBECTL": kubectl, "STATE": self.state, "REGISTRY": f"localhost:{self.port}", "DOMAIN": "example.com",
-                         "CERTS_DIR": directory / "home/.config/containers/certs.d", "CA_DIR": directory / "ca"}
-
-    def make(self, *verbs, check=True, options=(), **settings):
-        words = [f"{name}={value}" for name, value in {**self.settings, **settings}.items()]
-        env = {"HOME": str(self.dir / "home"), "REGISTRY_AUTH_FILE": str(self.dir / "auth.json")}
-        return run(["make", "--no-print-directory", "-C", K8S, *options, *verbs, *words], check=check, env=env, timeout=60)
-
-    def calls(self):
-        return (self.double / "calls").read_text().splitlines()
-
-    def applied(self):
-        text = (self.double / "applied").read_text()
-        (self.double / "applied").unlink()
-        return text
-
-    @property
-    def password(self):
-        return (self.state / "password").read_text().strip()
 
 
 @pytest.fixture

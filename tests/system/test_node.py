@@ -14,42 +14,13 @@ from tools import containerd, manifest, netns, nginx, rawhttp, skopeo
 from tools.certs import Authority
 from tools.images import make_image
 from tools.node import Endpoints, Node, Service
-from tools.pod import OBJECTS, RelayPod
+from tools.pod import NODE_PORT as PORT
 from tools.process import run, wait_until
 from tools.registry import Registry
 from tools.relay import TOP
 from tools.standin import VHOST, Standin
 
-PORT = manifest.get(OBJECTS, "Service")["spec"]["ports"][0]["nodePort"]
 IMAGE = f"localhost:{PORT}/team/app:t1"
-
-
-@pytest.fixture(scope="module")
-def node():
-    if netns.missing():
-        pytest.skip(netns.missing())
-    with Node(PORT) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory, node):
-    """(stand-in, registry, image): a proxy in a pod of its own, and an on-premise registry behind its tunnel."""
-    directory, place = tmp_path_factory.mktemp("path"), node.pod()
-    image = make_image(directory / "app", layers=[2 << 20, 512 << 10])
-    with place.net.inside(), Registry(directory / "registry", authority=Authority(directory / "ca")) as registry:
-        registry.push(image, "team/app:t1")
-        with Standin(directory / "standin", registry=registry, address=place.address, mbit=200, rtt_ms=5) as standin:
-            yield standin, registry, image
-
-
-@pytest.fixture
-def start(tmp_path, tree, node, path):
-    """start(name): a pod of the relay that is ready."""
-    os.chmod(tmp_path, 0o755)
-    with contextlib.ExitStack() as pods:
-        yield lambda name, **more: pods.enter_context(
-            RelayPod(tmp_path / name, tree, node.pod(), proxy=path[0].address, **more))
 
 
 def test_containerd_pulls_through_the_node_port(start, node, path, tmp_path_factory):

@@ -16,10 +16,10 @@ import tempfile
 
 from . import leftovers, machine
 from .process import Process, find, run, starting
+from .quantity import bytes_of
 from .relay import BUILD, TOP
 from .seccomp import PROFILE
 
-_UNITS = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 _SHELLS = ("bin/sh", "bin/bash", "bin/dash")
 
 
@@ -159,7 +159,7 @@ class Container:
                         "capabilities": none, "noNewPrivileges": not secure["allowPrivilegeEscalation"]},
             "linux": {"namespaces": [{"type": t} for t in ("pid", "ipc", "uts", "mount", "cgroup")], "seccomp": PROFILE,
                       "cgroupsPath": f"/{self._id}",
-                      "resources": {"memory": {"limit": _bytes(spec["resources"]["limits"]["memory"])}},
+                      "resources": {"memory": {"limit": bytes_of(spec["resources"]["limits"]["memory"])}},
                       "maskedPaths": ["/proc/kcore", "/proc/keys"], "readonlyPaths": ["/proc/sys", "/proc/bus", "/proc/fs"]},
         }
 
@@ -203,8 +203,3 @@ class Container:
         leftovers.end(self._id)
         for where in self._memory:  # of one that was never started
             shutil.rmtree(where, ignore_errors=True)
-
-
-def _bytes(quantity):
-    number, unit = re.fullmatch(r"(\d+)(Ki|Mi|Gi|)", quantity).groups()
-    return int(number) * _UNITS[unit]

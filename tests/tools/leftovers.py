@@ -40,7 +40,9 @@ def end(name):
         for one in what["containers"]:
             run(["runc", "--root", what["runc"], "delete", "--force", one])
         if what["containerd"]:
-            _kill(lambda: _shims(what["containerd"]))
+            _kill(lambda: shims(what["containerd"]))
+            for where in _mounts(pathlib.Path(what["containerd"]).parent):
+                run(["umount", "-l", where])
         _kill(lambda: _members(what["group"]))  # runc knows nothing any more when its directory was removed
         for directory in reversed([where for where in _GROUPS.glob(f"*/{what['group']}")] + [_GROUPS / what["group"]]):
             with contextlib.suppress(OSError):
@@ -62,6 +64,23 @@ def sweep():
     return gone
 
 
+def shims(socket):
+    """Pids of the shims of the daemon with this socket."""
+    found = set()
+    for entry in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            argv = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0") if entry.name.isdigit() else [""]
+            if pathlib.Path(argv[0]).name.startswith("containerd-shim") and socket in argv:
+                found.add(int(entry.name))
+    return found
+
+
+def _mounts(directory):
+    """Mount points below it, innermost first."""
+    rows = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
+    return [where for where in reversed(rows) if where.startswith(f"{directory}/")]
+
+
 def _path(name):
     return RECORDS / f"{name}.json"
 
@@ -72,17 +91,6 @@ def _members(group):
     for where in [*_GROUPS.glob(f"*/{group}/cgroup.procs"), _GROUPS / group / "cgroup.procs"]:
         with contextlib.suppress(OSError):
             found |= set(map(int, where.read_text().split()))
-    return found
-
-
-def _shims(socket):
-    """Pids of the shims of the daemon with this socket."""
-    found = set()
-    for entry in pathlib.Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            argv = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0") if entry.name.isdigit() else [""]
-            if pathlib.Path(argv[0]).name.startswith("containerd-shim") and socket in argv:
-                found.add(int(entry.name))
     return found
 
 

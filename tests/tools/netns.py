@@ -77,6 +77,11 @@ class Namespace:
         finally:
             os.close(before)
 
+    @property
+    def path(self):
+        """What other programs open to join it."""
+        return f"/proc/{os.getpid()}/fd/{self._fd}"
+
     def ip(self, *args):
         """Runs ip in here."""
         with self.inside():
@@ -91,7 +96,7 @@ class Namespace:
         """A pair of interfaces; other gets the address there and a default route to here.  Both are in one /24."""
         self._links += 1
         name = f"pod{self._links}"
-        self.ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", f"/proc/{os.getpid()}/fd/{other._fd}")
+        self.ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", other.path)
         for side, device, address in ((self, name, here), (other, "eth0", there)):
             side.ip("address", "add", f"{address}/24", "dev", device)
             side.ip("link", "set", device, "up")

@@ -17,6 +17,7 @@ from .relay import TOP
 OBJECTS = manifest.load(TOP / "k8s/kyma.yaml")
 TEMPLATE = manifest.get(OBJECTS, "Deployment")["spec"]["template"]
 SPEC = TEMPLATE["spec"]
+NODE_PORT = manifest.get(OBJECTS, "Service")["spec"]["ports"][0]["nodePort"]
 INI = manifest.get(OBJECTS, "ConfigMap")["data"]["regrelay.ini"]
 PROXY = "connectivity-proxy.kyma-system.svc.cluster.local:20003"
 _PORTS = {one["name"]: one["containerPort"] for one in SPEC["containers"][0]["ports"]}
