@@ -96,34 +96,45 @@ class Volume:
 
 
 class Container:
-    """Attributes: pod, spec (the container's part of it), config (Volume), process (runc, which passes signals on)."""
+    """Attributes: pod, spec (the container's part of it), config (Volume), process (runc, which passes signals on), group (its
+    control group).  Others may run another program under the same restrictions: argv, and ready(process), which waits for it."""
 
-    def __init__(self, directory, root, pod, ini, *, secrets=None, start=True):
-        """secrets: {name of a volume: {file: content}}; others are there and empty, as optional Secrets are."""
+    argv = ("/usr/sbin/regrelayd",)
+
+    def __init__(self, directory, root, pod, config, *, secrets=None, start=True):
+        """config: the ConfigMap: {name: content}, or the content of regrelay.ini alone.  secrets: {name of a volume: {file:
+        content}}; others are there and empty, as optional Secrets are."""
         self.dir, self.pod = pathlib.Path(directory), pod
         self.dir.mkdir(parents=True, exist_ok=True)
         self.dir.chmod(0o755)
         [self.spec] = pod["containers"]
+        files = {"regrelay.ini": config} if isinstance(config, str) else config
         self._id, self._root, self._secrets = f"regrelay-{os.getpid()}-{self.dir.name}", pathlib.Path(root), secrets or {}
         self.config = None
         self._mounts, self._memory = {}, []
         for volume in pod["volumes"]:
-            self._mounts[volume["name"]] = self._volume(volume, ini)
+            self._mounts[volume["name"]] = self._volume(volume, files)
         self.process = None
         if start:
             self.start()
 
-    def _volume(self, volume, ini):
+    @property
+    def group(self):
+        return self._id
+
+    def _volume(self, volume, files):
         where = self.dir / "volumes" / volume["name"]
         if "emptyDir" in volume:
-            assert volume["emptyDir"]["medium"] == "Memory"
-            where = pathlib.Path(tempfile.mkdtemp(prefix="regrelay-", dir="/dev/shm"))
+            if volume["emptyDir"].get("medium") == "Memory":
+                where = pathlib.Path(tempfile.mkdtemp(prefix="regrelay-", dir="/dev/shm"))
+                self._memory.append(where)
+            else:
+                where.mkdir(parents=True)
             os.chown(where, 0, self.pod["securityContext"]["fsGroup"])
             where.chmod(0o2777)
-            self._memory.append(where)
             return {"type": "bind", "source": str(where), "options": ["rbind", "nosuid", "nodev"]}
         if "configMap" in volume:
-            made = self.config = Volume(where, {"regrelay.ini": ini})
+            made = self.config = Volume(where, files)
         else:
             made = Volume(where, self._secrets.get(volume["name"], {}), volume["secret"]["defaultMode"],
                           self.pod["securityContext"]["fsGroup"])
@@ -165,9 +176,13 @@ class Container:
 
     def start(self):
         """Starts the container with the image's entry point; the startup probe tells when it serves."""
-        self.process = self._start("run", self.spec, ["/usr/sbin/regrelayd"])
+        self.process = self._start("run", self.spec, list(self.argv))
         with starting(self.process):
-            self.process.wait_line('"message"')
+            self.ready(self.process)
+
+    @staticmethod
+    def ready(process):
+        process.wait_line('"message"')
 
     def init(self):
         """Runs the init container: its exit status and what it said."""

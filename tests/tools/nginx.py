@@ -38,6 +38,17 @@ _SAMPLE = """	access_log {dir}/access.log;
 """
 
 
+def sample(directory, *, port, proxy, host, addresses=("127.0.0.1", "[::1]")):
+    """The sample's lines for the http block."""
+    listen = "\n".join(f"\t\tlisten {address}:{port};" for address in addresses)
+    return _SAMPLE.format(dir=directory, listen=listen, proxy=proxy, host=host)
+
+
+def configuration(directory, http, *, workers=1, user="", main=""):
+    """A whole one; all that nginx writes is in the directory."""
+    return _FRAME.format(dir=directory, workers=workers, user=user, main=main, http=http)
+
+
 def available():
     return find("nginx") is not None
 
@@ -56,9 +67,8 @@ class Nginx:
         config = self.dir / "nginx.conf"
         user = "user root;\n" if os.geteuid() == 0 else ""  # workers must reach a directory of mode 0700
         if http is None:
-            listen = "\n".join(f"\t\tlisten {address}:{self.port};" for address in addresses)
-            http = _SAMPLE.format(dir=self.dir, listen=listen, proxy=proxy, host=host)
-        config.write_text(_FRAME.format(dir=self.dir, workers=workers, user=user, main=main, http=http))
+            http = sample(self.dir, port=self.port, proxy=proxy, host=host, addresses=addresses)
+        config.write_text(configuration(self.dir, http, workers=workers, user=user, main=main))
         self.process = Process(["nginx", "-p", self.dir, "-c", config, "-e", self.dir / "error.log"],
                                log=self.dir / "nginx.log", name="nginx", survive=survive)
         with starting(self.process):
