@@ -71,6 +71,46 @@ def test_the_password_is_in_no_argument(journey):
     assert journey.password not in (journey.double / "calls").read_text()
 
 
+@pytest.mark.parametrize("engine, directory", [("docker", "docker"), ("podman", "containers"), ("buildah --root x", "containers"),
+                                               ("/usr/bin/docker", "docker")])
+def test_the_certificate_goes_where_the_engine_looks(engine, directory):
+    done = run(["make", "-s", "-n", "-C", K8S, "trust-certificate", f"ENGINE={engine}"], check=True)
+    assert f'"/etc/{directory}/certs.d/myregistry.kyma:25002/ca.crt"' in done.stdout
+
+
+def test_cleanup_leaves_nothing_and_needs_root_for_the_certificate_alone(journey, tmp_path):
+    journey.make("generate-certificate", "trust-certificate", "generate-users")
+    trusted = [tmp_path / f"home/.config/containers/certs.d/localhost:{journey.port}/ca.crt", tmp_path / "ca/regrelay-registry.crt"]
+    assert all(path.exists() for path in trusted)
+    journey.make("cleanup", ENGINE="true")
+    assert not journey.state.exists() and not any(path.exists() for path in trusted)
+    deleted = [call for call in journey.calls() if call.startswith("delete ")]
+    assert len(deleted) == 3 and "secret regrelay-test" in deleted[1] and deleted[2] == "delete --ignore-not-found -f -"
+    assert "update-ca-certificates" not in journey.make("cleanup", ENGINE="true").stderr, "nothing is left to take back"
+
+
+@pytest.mark.parametrize("verb, settings, complaint", [
+    ("login", {}, "generate-users makes one, PASSWORD_FILE="),
+    ("pull-secret", {}, "generate-users makes one, PASSWORD_FILE="),
+    ("deploy", {}, "which image?  RELAY_IMAGE="),
+    ("relay-image", {}, "which image?  RELAY_IMAGE="),
+    ("start-registry", {"REGISTRY": "registry.corp"}, "REGISTRY=registry.corp: which port?"),
+    ("start-registry", {}, "first: generate-certificate generate-users"),
+    ("access-test-workload", {"DOMAIN": ""}, "which domain does the cluster have?"),
+])
+def test_what_is_missing_is_said_before_anything_is_done(journey, verb, settings, complaint):
+    done = journey.make(verb, check=False, ENGINE="false", **settings)
+    assert done.returncode != 0 and complaint in done.stderr, done.stderr
+    assert not (journey.double / "calls").exists() and not (journey.double / "applied").exists()
+
+
+def test_a_registry_of_ones_own_needs_a_password_file_alone(journey, tmp_path):
+    (tmp_path / "mine").write_text("s3cret-of-mine")
+    journey.make("pull-secret", PASSWORD_FILE=tmp_path / "mine", REGISTRY_USER="robot")
+    login = json.loads(journey.applied())["auths"]["localhost:30085"]["auth"]
+    assert base64.b64decode(login).decode() == "robot:s3cret-of-mine"
+
+
 # --- in the cluster -----------------------------------------------------------------------------------------------
 
 def test_deploy_fills_in_everything(journey):
@@ -87,7 +127,7 @@ def test_deploy_fills_in_everything(journey):
 
 
 def test_deploy_beside_nginx_and_take_over(journey):
-    journey.make("deploy", NAMESPACE="shop", NODE_PORT="30007", PUBLIC_PORT="31234")
+    journey.make("deploy", NAMESPACE="shop", NODE_PORT="30007", PUBLIC_PORT="31234", RELAY_IMAGE="registry.example.com/relay:1.0")
     objects = manifest.parse(journey.applied())
     assert "Namespace" not in {one["kind"] for one in objects}, "somebody else's stays as it is"
     assert {one["metadata"].get("namespace") for one in objects if one["kind"] != "PriorityClass"} == {"shop"}
@@ -108,7 +148,7 @@ def test_deploy_refuses_when_a_setting_finds_no_place(journey, tmp_path):
     copy = tmp_path / "k8s"
     shutil.copytree(K8S, copy)
     (copy / "kyma.yaml").write_text((copy / "kyma.yaml").read_text().replace("nodePort: 30085", "nodePort: 30086"))
-    done = run(["make", "-C", copy, "deploy", f"STATE={tmp_path / 'state'}", f"KUBECTL={journey.double / 'kubectl'}"])
+    done = run(["make", "-C", copy, "deploy", "RELAY_IMAGE=a/b:1", f"STATE={tmp_path / 'state'}", f"KUBECTL={journey.double / 'kubectl'}"])
     assert done.returncode != 0 and "a setting has no place" in done.stderr
     assert not (journey.double / "applied").exists()
 
@@ -127,6 +167,19 @@ def test_status_and_pulls_ask_every_pod(journey):
         for pod in ("pod/regrelay-a", "pod/regrelay-b"):
             assert f"== {pod}" in done.stdout
             assert f"exec -n regrelay -c regrelay {pod} -- /usr/bin/regctl {verb}" in journey.calls()
+
+
+def test_no_pod_is_no_success(journey):
+    (journey.double / "kubectl").write_text("#!/bin/sh\n")
+    done = journey.make("status", check=False)
+    assert done.returncode != 0 and "no pod of the relay is running in regrelay" in done.stderr
+
+
+def test_the_relays_image_is_built_from_the_tree_and_pushed(journey):
+    done = journey.make("relay-image", RELAY_IMAGE="registry.example.com/relay:1.0", ENGINE="echo")
+    built, pushed = [line for line in done.stdout.splitlines() if line.startswith(("build ", "push "))]
+    assert re.fullmatch(rf"build --build-arg VERSION=\S+ -t registry.example.com/relay:1.0 {re.escape(str(K8S))}/\.\.", built)
+    assert pushed == "push registry.example.com/relay:1.0"
 
 
 def test_configure_makes_the_configmap_that_pods_mount(journey, tmp_path):
