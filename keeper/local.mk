@@ -25,4 +25,5 @@ keeper_librrkeeper_a_SOURCES = \
 	keeper/names.c keeper/names.h \
 	keeper/pages.c keeper/pages.h \
 	keeper/post.c keeper/post.h keeper/post_states.def \
+	keeper/post_answer.c keeper/post_answer.h \
 	keeper/probe.c keeper/probe.h

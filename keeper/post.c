@@ -18,8 +18,6 @@ static const char *const waits_for[POST_STATES] = {
 #undef S
 };
 
-static const struct gate_limits limits = { .line = POST_HEAD_MAX, .head = POST_HEAD_MAX, .fields = 64 };
-
 static void enter(struct post *p, enum post_state state)
 {
 	log_debug("token service %s: waiting for %s", p->at.host, waits_for[state]);
@@ -97,89 +95,28 @@ static void on_deadline(struct timer *t)
 
 static void answered(struct post *p)
 {
-	p->status = p->head.status;
+	p->status = p->answer.head.status;
 	p->error[0] = '\0';
 	finish(p);
-}
-
-/* 1 = the body is complete, 0 = more to come, negative: failed already. */
-static int take_chunks(struct post *p)
-{
-	struct strview data;
-	size_t used;
-	int r = 0;
-
-	while (buf_len(&p->in) && r == 0) {
-		struct strview bytes = buf_view(&p->in);
-		r = chunk_feed(&p->chunk, bytes.p, bytes.n, &used, &data);
-		if (r < 0 || !buf_put(&p->text, data)) {
-			fail(p, "answers with a malformed or too large body", "");
-			return -1;
-		}
-		buf_consume(&p->in, used);
-	}
-	return r;
-}
-
-static int take_body(struct post *p)
-{
-	const struct http_head *h = &p->head;
-
-	if (h->framing == HTTP_BODY_CHUNKED)
-		return take_chunks(p);
-	if (h->framing == HTTP_BODY_NONE)
-		return 1;
-	if (!buf_put(&p->text, buf_view(&p->in))) {
-		fail(p, "answers with more than 64 KiB", "");
-		return -1;
-	}
-	buf_consume(&p->in, buf_len(&p->in));
-	return h->framing == HTTP_BODY_LENGTH && buf_len(&p->text) >= h->content_length;
-}
-
-/* 1 = the head is there (and off p->in), 0 = more to come, negative: failed already. */
-static int take_head(struct post *p)
-{
-	for (;;) {
-		struct strview bytes = buf_view(&p->in);
-		const enum wire_result r = bytes.n ? wire_feed(&p->wire, bytes.p, bytes.n, &p->head) : WIRE_MORE;
-		if (r == WIRE_MORE)
-			return 0;
-		if (r != WIRE_DONE) {
-			fail(p, "answers with no HTTP", p->wire.why ? p->wire.why : "");
-			return -1;
-		}
-		const size_t n = p->head.bytes;
-		const bool interim = p->head.status < 200;
-		buf_consume(&p->in, n);
-		if (!interim)
-			break;
-		wire_init_response(&p->wire, &limits, false);
-	}
-	if (p->head.framing == HTTP_BODY_LENGTH && p->head.content_length > POST_BODY_MAX) {
-		fail(p, "answers with more than 64 KiB", "");
-		return -1;
-	}
-	chunk_init(&p->chunk);
-	enter(p, POST_BODY);
-	return 1;
 }
 
 /* Looks at what is there; true when it is over. */
 static bool digest(struct post *p)
 {
-	int r = p->state == POST_HEAD ? take_head(p) : 1;
+	const int r = post_answer_take(&p->answer, &p->in, &p->text);
 
-	if (r == 1)
-		r = take_body(p);
-	if (r == 1)
+	if (r < 0)
+		fail(p, p->answer.what, p->answer.why);
+	else if (r == 1)
 		answered(p);
+	else if (p->state == POST_HEAD && p->answer.in_body)
+		enter(p, POST_BODY);
 	return r != 0;
 }
 
 static void on_end(struct post *p, ssize_t r)
 {
-	if (r == 0 && p->state == POST_BODY && p->head.framing == HTTP_BODY_CLOSE)
+	if (r == 0 && post_answer_ends(&p->answer))
 		answered(p);
 	else if (r == 0)
 		fail(p, "hung up before its answer was whole", "");
@@ -378,7 +315,7 @@ void post_start(struct post *p, const struct url_hostport *at, const char *path,
 	p->next = 0;
 	buf_wipe(&p->in, &p->bufs);
 	buf_wipe(&p->text, &p->bufs);
-	wire_init_response(&p->wire, &limits, false);
+	post_answer_init(&p->answer);
 	loop_timer_in(p->loop, &p->deadline, budget_ms, on_deadline);
 	if (buf_borrow(&p->out, &p->bufs) < 0 || buf_borrow(&p->in, &p->bufs) < 0 || buf_borrow(&p->text, &p->bufs) < 0
 	    || !build(p, path, form)) {

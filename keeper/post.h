@@ -5,14 +5,10 @@
 #ifndef POST_H
 #define POST_H
 
-#include "http_chunk.h"
-#include "http_wire.h"
 #include "lookup.h"
+#include "post_answer.h"
 #include "tls_transport.h"
 #include "url.h"
-
-#define POST_BODY_MAX (64 * 1024) /* of the answer */
-#define POST_HEAD_MAX (16 * 1024)
 
 struct post;
 typedef void post_fn(struct post *p);
@@ -47,9 +43,7 @@ struct post {
 	struct transport transport; /* TLS's, once it is connected */
 	struct bufpool bufs;
 	struct buf out, in, text; /* request; what was read; the body taken from it */
-	struct wire wire;
-	struct http_head head;
-	struct chunk chunk;
+	struct post_answer answer;
 };
 
 /* tuning may be NULL. */

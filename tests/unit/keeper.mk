@@ -29,3 +29,7 @@ check_PROGRAMS += tests/unit/test_keeper_doctor
 tests_unit_test_keeper_doctor_SOURCES = tests/unit/test_keeper_doctor.c
 tests_unit_test_keeper_doctor_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_keeper_doctor_LDADD = $(KEEPER_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_post_answer
+tests_unit_test_post_answer_SOURCES = tests/unit/test_post_answer.c
+tests_unit_test_post_answer_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_post_answer_LDADD = $(KEEPER_LIBS) $(CMOCKA_LIBS)
