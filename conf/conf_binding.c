@@ -32,11 +32,6 @@ static void raw_done(struct raw *r)
 
 /* --- JSON ------------------------------------------------------------------------------------------------------- */
 
-static void json_done(json_t **j)
-{
-	json_decref(*j);
-}
-
 /* Where the keys are. */
 static const json_t *holder(const json_t *root)
 {
@@ -51,7 +46,7 @@ static const json_t *holder(const json_t *root)
 static int read_json(const char *path, struct raw *raw, struct err *reterr)
 {
 	CLEANUP(secret_free_p) char *text = NULL;
-	CLEANUP(json_done) json_t *root = NULL;
+	json_auto_t *root = NULL;
 	json_error_t why;
 	int r = secret_read(path, &text, NULL, reterr);
 

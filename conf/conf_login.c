@@ -116,11 +116,6 @@ static int from_line(const char *where, struct strview line, struct conf_login *
 
 /* --- .dockerconfigjson ------------------------------------------------------------------------------------------ */
 
-static void json_done(json_t **j)
-{
-	json_decref(*j);
-}
-
 /* Keys are written as "host:port", "host", and with a scheme and a path by old clients. */
 static struct strview host_of(const char *key)
 {
@@ -173,7 +168,7 @@ static int from_docker(const char *where, struct strview text, const struct url_
                        struct err *reterr)
 {
 	json_error_t why;
-	CLEANUP(json_done) json_t *root = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, &why);
+	json_auto_t *root = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, &why);
 	char authority[URL_AUTHORITY_MAX];
 
 	if (!root) /* its message may quote what it read: not for our log */

@@ -11,11 +11,6 @@
 
 #define LIFE_MAX_S (366ll * 86400)
 
-static void json_done(json_t **j)
-{
-	json_decref(*j);
-}
-
 static json_t *load(struct strview text)
 {
 	json_error_t ignored; /* its text may quote a token */
@@ -32,7 +27,7 @@ static json_int_t jwt_exp(struct strview token)
 	if (!sv_cut(&rest, '.', &head) || !sv_cut(&rest, '.', &payload))
 		return 0;
 	const ssize_t n = base64url_decode(payload, text, sizeof(text));
-	CLEANUP(json_done) json_t *claims = n > 0 ? load(sv_make(text, (size_t)n)) : NULL;
+	json_auto_t *claims = n > 0 ? load(sv_make(text, (size_t)n)) : NULL;
 	return json_integer_value(json_object_get(claims, "exp"));
 }
 
@@ -55,7 +50,7 @@ static uint64_t life_ms(enum token_answer_kind kind, const json_t *root, struct 
 int token_answer_read(enum token_answer_kind kind, struct strview body, uint64_t wall_ms, struct token *ret,
                       uint64_t *ret_life_ms, struct err *reterr)
 {
-	CLEANUP(json_done) json_t *root = load(body);
+	json_auto_t *root = load(body);
 	const json_t *value = kind == TOKEN_ANSWER_REGISTRY ? json_object_get(root, "token") : NULL;
 
 	if (!value)
@@ -77,7 +72,7 @@ int token_answer_read(enum token_answer_kind kind, struct strview body, uint64_t
 
 void token_answer_why(struct strview body, char *dst, size_t cap)
 {
-	CLEANUP(json_done) json_t *root = load(body);
+	json_auto_t *root = load(body);
 	const char *error = json_string_value(json_object_get(root, "error"));
 	const char *words = json_string_value(json_object_get(root, "error_description"));
 

@@ -6,46 +6,12 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "conf_binding.h"
-
-static char dir[] = "/tmp/regrelay-test-binding-XXXXXX";
-
-static int setup(void **state)
-{
-	(void)state;
-	strcpy(dir + sizeof(dir) - 7, "XXXXXX");
-	return mkdtemp(dir) ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-	(void)st, (void)kind, (void)at;
-	return remove(path);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static const char *file(const char *name, const char *text)
-{
-	static char path[256];
-	FILE *f;
-
-	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
-	f = fopen(path, "we");
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-	return path;
-}
+#include "scratch.h"
 
 static void expect(const char *from, const char *resource, const char *host, const char *path)
 {
@@ -66,12 +32,12 @@ static void test_directory_of_keys(void **state)
 	struct err e;
 
 	(void)state;
-	(void)file("clientid", "sb-1!b2\n");
-	(void)file("clientsecret", "s3cret=\n");
-	(void)file("token_service_url", "https://acme.authentication.eu10.example/oauth/token");
-	(void)file("onpremise_proxy_port", "20003");
-	expect(dir, "", "acme.authentication.eu10.example", "/oauth/token");
-	assert_int_equal(conf_binding_read(dir, "", &b, &e), 0);
+	(void)scratch("clientid", "sb-1!b2\n");
+	(void)scratch("clientsecret", "s3cret=\n");
+	(void)scratch("token_service_url", "https://acme.authentication.eu10.example/oauth/token");
+	(void)scratch("onpremise_proxy_port", "20003");
+	expect(scratch_dir, "", "acme.authentication.eu10.example", "/oauth/token");
+	assert_int_equal(conf_binding_read(scratch_dir, "", &b, &e), 0);
 	assert_int_equal(b.at.port, 443);
 	assert_string_equal(b.client_secret, "s3cret=");
 	assert_null(b.certificate);
@@ -96,9 +62,9 @@ static void test_both_shapes_of_the_url_and_ias(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		(void)snprintf(text, sizeof(text), both, rows[i].key, rows[i].url);
-		expect(file("binding.json", text), rows[i].resource, "uaa.example", rows[i].path);
+		expect(scratch("binding.json", text), rows[i].resource, "uaa.example", rows[i].path);
 	}
-	expect(dir, "", "uaa.example", "/oauth/token"); /* the directory with that file alone */
+	expect(scratch_dir, "", "uaa.example", "/oauth/token"); /* the directory with that file alone */
 }
 
 static void test_nested_json_and_x509(void **state)
@@ -107,9 +73,9 @@ static void test_nested_json_and_x509(void **state)
 	struct err e;
 
 	(void)state;
-	expect(file("a", "{\"name\":\"cp\",\"credentials\":{\"clientid\":\"sb-1!b2\",\"clientsecret\":\"x\",\"url\":"
+	expect(scratch("a", "{\"name\":\"cp\",\"credentials\":{\"clientid\":\"sb-1!b2\",\"clientsecret\":\"x\",\"url\":"
 	                 "\"https://uaa.example\"}}"), "", "uaa.example", "/oauth/token");
-	const char *path = file("b", "{\"clientid\":\"sb-1!b2\",\"certificate\":\"C\",\"key\":\"K\",\"url\":\"https://uaa.example\","
+	const char *path = scratch("b", "{\"clientid\":\"sb-1!b2\",\"certificate\":\"C\",\"key\":\"K\",\"url\":\"https://uaa.example\","
 	                             "\"certurl\":\"https://cert.uaa.example:8443\"}");
 	assert_int_equal(conf_binding_read(path, "", &b, &e), 0);
 	assert_string_equal(b.at.host, "cert.uaa.example");
@@ -143,11 +109,11 @@ static void test_what_is_none(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		const char *path = file("binding.json", rows[i].text);
+		const char *path = scratch("binding.json", rows[i].text);
 		assert_true(conf_binding_read(path, "", &b, &e) < 0);
 		if (!strstr(e.text, rows[i].why))
 			fail_msg("row %zu: '%s' instead of '%s'", i, e.text, rows[i].why);
-		assert_non_null(strstr(e.text, dir));
+		assert_non_null(strstr(e.text, scratch_dir));
 		assert_null(strstr(e.text, "s3cret"));
 	}
 	assert_int_equal(conf_binding_read("/nonexistent", "", &b, &e), -ENOENT);
@@ -160,11 +126,11 @@ static void test_empty_directory(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(conf_binding_read(dir, "", &b, &e), -EINVAL);
+	assert_int_equal(conf_binding_read(scratch_dir, "", &b, &e), -EINVAL);
 	assert_non_null(strstr(e.text, "no clientid"));
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
 
 int main(void)
 {

@@ -6,46 +6,12 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "conf_login.h"
-
-static char dir[] = "/tmp/regrelay-test-login-XXXXXX";
-
-static int setup(void **state)
-{
-	(void)state;
-	strcpy(dir + sizeof(dir) - 7, "XXXXXX");
-	return mkdtemp(dir) ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-	(void)st, (void)kind, (void)at;
-	return remove(path);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static const char *file(const char *name, const char *text)
-{
-	static char path[256];
-	FILE *f;
-
-	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
-	f = fopen(path, "we");
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-	return path;
-}
+#include "scratch.h"
 
 static struct url_hostport registry = { .host = "reg.corp", .port = 5000 };
 
@@ -88,51 +54,51 @@ static void test_words_of_the_key(void **state)
 static void test_directory_of_user_and_password(void **state)
 {
 	(void)state;
-	refuse(dir, "username");
-	(void)file("username", "u");
-	refuse(dir, "password");
-	(void)file("password", "s3cret:ä\n");
-	expect(dir, "Basic dTpzM2NyZXQ6w6Q=");
-	(void)file("username", "a:b\n");
-	refuse(dir, "colon");
-	(void)file("username", "a\tb");
-	refuse(dir, "control");
+	refuse(scratch_dir, "username");
+	(void)scratch("username", "u");
+	refuse(scratch_dir, "password");
+	(void)scratch("password", "s3cret:ä\n");
+	expect(scratch_dir, "Basic dTpzM2NyZXQ6w6Q=");
+	(void)scratch("username", "a:b\n");
+	refuse(scratch_dir, "colon");
+	(void)scratch("username", "a\tb");
+	refuse(scratch_dir, "control");
 }
 
 static void test_lines(void **state)
 {
 	(void)state;
-	expect(file("one", "Basic dTpw\n"), "Basic dTpw");
-	expect(file("one", "basic   dTpw"), "Basic dTpw");
-	expect(file("one", "Bearer abc.def-1_2~+/=="), "Bearer abc.def-1_2~+/==");
-	refuse(file("one", "dTpw"), "neither");
-	refuse(file("one", "Basic"), "no user");
-	refuse(file("one", "Basic s3cret!"), "base64");
-	refuse(file("one", "Basic dXA="), "no user");        /* "up" */
-	refuse(file("one", "Basic OnA="), "no user");        /* ":p" */
-	refuse(file("one", "Basic dQpzOnA="), "control");    /* "u\ns:p" */
-	refuse(file("one", "Bearer s3cret and more"), "no token");
-	refuse(file("one", "Bearer a\r\nX: s3cret"), "no token");
-	refuse(file("one", "Digest s3cret"), "neither");
+	expect(scratch("one", "Basic dTpw\n"), "Basic dTpw");
+	expect(scratch("one", "basic   dTpw"), "Basic dTpw");
+	expect(scratch("one", "Bearer abc.def-1_2~+/=="), "Bearer abc.def-1_2~+/==");
+	refuse(scratch("one", "dTpw"), "neither");
+	refuse(scratch("one", "Basic"), "no user");
+	refuse(scratch("one", "Basic s3cret!"), "base64");
+	refuse(scratch("one", "Basic dXA="), "no user");        /* "up" */
+	refuse(scratch("one", "Basic OnA="), "no user");        /* ":p" */
+	refuse(scratch("one", "Basic dQpzOnA="), "control");    /* "u\ns:p" */
+	refuse(scratch("one", "Bearer s3cret and more"), "no token");
+	refuse(scratch("one", "Bearer a\r\nX: s3cret"), "no token");
+	refuse(scratch("one", "Digest s3cret"), "neither");
 }
 
 static void test_docker_config(void **state)
 {
 	(void)state;
-	expect(file("c", "{\"auths\":{\"localhost:30085\":{\"auth\":\"dTpw\"}}}"), "Basic dTpw");
-	expect(file("c", "{\"auths\":{\"x\":{\"auth\":\"eDp4\"},\"REG.corp:5000\":{\"auth\":\"dTpw\"},\"reg.corp\":{\"auth\":\"eDp4\"}}}"),
+	expect(scratch("c", "{\"auths\":{\"localhost:30085\":{\"auth\":\"dTpw\"}}}"), "Basic dTpw");
+	expect(scratch("c", "{\"auths\":{\"x\":{\"auth\":\"eDp4\"},\"REG.corp:5000\":{\"auth\":\"dTpw\"},\"reg.corp\":{\"auth\":\"eDp4\"}}}"),
 	       "Basic dTpw");
-	expect(file("c", "{\"auths\":{\"x\":{\"auth\":\"eDp4\"},\"https://reg.corp:5000/v2/\":{\"username\":\"u\",\"password\":\"p\"}}}"),
+	expect(scratch("c", "{\"auths\":{\"x\":{\"auth\":\"eDp4\"},\"https://reg.corp:5000/v2/\":{\"username\":\"u\",\"password\":\"p\"}}}"),
 	       "Basic dTpw");
-	expect(file("c", "{\"auths\":{\"x\":{\"auth\":\"eDp4\"},\"reg.corp\":{\"auth\":\"dTpw\"}}}"), "Basic dTpw");
-	refuse(file("c", "{\"auths\":{\"x\":{\"auth\":\"eDp4\"},\"reg.corp:5001\":{\"auth\":\"dTpw\"}}}"), "none for reg.corp:5000");
-	refuse(file("c", "{\"auths\":{\"x\":{\"auth\":\"\",\"identitytoken\":\"s3cret\"}}}"), "identitytoken");
-	refuse(file("c", "{\"auths\":{\"x\":{}}}"), "neither auth");
-	refuse(file("c", "{\"auths\":{}}"), "auths");
-	refuse(file("c", "{\"auths\":{\"x\":{\"auth\":\"s3cret\"}}}"), "base64");
-	refuse(file("c", "{\"auths\":{\"x\":\n{\"auth\":\"s3cret}}}"), "c:2: not JSON");
-	(void)file(".dockerconfigjson", "{\"auths\":{\"x\":{\"auth\":\"dTpw\"}}}");
-	expect(dir, "Basic dTpw");
+	expect(scratch("c", "{\"auths\":{\"x\":{\"auth\":\"eDp4\"},\"reg.corp\":{\"auth\":\"dTpw\"}}}"), "Basic dTpw");
+	refuse(scratch("c", "{\"auths\":{\"x\":{\"auth\":\"eDp4\"},\"reg.corp:5001\":{\"auth\":\"dTpw\"}}}"), "none for reg.corp:5000");
+	refuse(scratch("c", "{\"auths\":{\"x\":{\"auth\":\"\",\"identitytoken\":\"s3cret\"}}}"), "identitytoken");
+	refuse(scratch("c", "{\"auths\":{\"x\":{}}}"), "neither auth");
+	refuse(scratch("c", "{\"auths\":{}}"), "auths");
+	refuse(scratch("c", "{\"auths\":{\"x\":{\"auth\":\"s3cret\"}}}"), "base64");
+	refuse(scratch("c", "{\"auths\":{\"x\":\n{\"auth\":\"s3cret}}}"), "c:2: not JSON");
+	(void)scratch(".dockerconfigjson", "{\"auths\":{\"x\":{\"auth\":\"dTpw\"}}}");
+	expect(scratch_dir, "Basic dTpw");
 }
 
 static void test_no_such_file(void **state)
@@ -143,12 +109,12 @@ static void test_no_such_file(void **state)
 
 	(void)state;
 	refuse("/nonexistent/login", "/nonexistent/login");
-	refuse(file("e", "\n"), "empty");
+	refuse(scratch("e", "\n"), "empty");
 	memset(long_pass, 'p', sizeof(long_pass));
 	long_pass[sizeof(long_pass) - 1] = '\0';
-	(void)file("username", "u");
-	(void)file("password", long_pass);
-	assert_int_equal(conf_login_read(dir, &registry, &l, &e), -EINVAL);
+	(void)scratch("username", "u");
+	(void)scratch("password", long_pass);
+	assert_int_equal(conf_login_read(scratch_dir, &registry, &l, &e), -EINVAL);
 	assert_non_null(strstr(e.text, "2048"));
 }
 
@@ -156,10 +122,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_words_of_the_key),
-		cmocka_unit_test_setup_teardown(test_directory_of_user_and_password, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_lines, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_docker_config, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_no_such_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_directory_of_user_and_password, scratch_setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(test_lines, scratch_setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(test_docker_config, scratch_setup, scratch_teardown),
+		cmocka_unit_test_setup_teardown(test_no_such_file, scratch_setup, scratch_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
