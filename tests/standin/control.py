@@ -26,7 +26,9 @@ class Control:
     """The server; proxy is the Proxy it steers."""
 
     def __init__(self, proxy):
-        self._proxy, self._outage_end = proxy, None
+        self._proxy = proxy
+        self._outage_end = None     # a task that ends the outage later; only who has the turn may look or cancel
+        self._turn = asyncio.Lock() # outages begin and end one after another
 
     async def listen(self, host, port):
         server = await link.listen(host, port, self._connected)
@@ -62,6 +64,8 @@ class Control:
             return 404, {"error": f"no {method} {path}"}
         except (Wrong, ValueError, TypeError, KeyError, AttributeError) as e:
             return 400, {"error": f"{type(e).__name__}: {e}"}
+        except OSError as e:
+            return 500, {"error": f"{type(e).__name__}: {e}"}
 
     def _actions(self):
         return {("GET", "/v1/state"): self._state, ("POST", "/v1/settings"): self._settings,
@@ -107,24 +111,34 @@ class Control:
         raise Wrong(f"no mapping of {values['host']}")
 
     async def _outage(self, values):
-        proxy, how, seconds = self._proxy, values["how"], values.get("seconds")
-        if how not in ("refuse", "503", "none"):
+        if values["how"] not in ("refuse", "503", "none"):
             raise Wrong("how is refuse, 503 or none")
-        if self._outage_end:
-            self._outage_end.cancel()
-        await self._over()
-        if how == "none":
-            return {}
-        if how == "refuse":
-            proxy.refuse()
-        proxy.outage = how == "503"
-        proxy.cut_all(reset=how == "refuse")
-        if seconds is not None:
-            self._outage_end = asyncio.create_task(self._over(seconds))
+        await self.outage(values["how"], values.get("seconds"))
         return {}
 
-    async def _over(self, seconds=0):
+    async def outage(self, how, seconds=None):
+        """Ends the outage there is and begins another one, for so long; OSError when the port cannot be had again."""
+        proxy = self._proxy
+        async with self._turn:
+            if self._outage_end:
+                self._outage_end.cancel()
+                self._outage_end = None
+            await self._over()
+            if how == "refuse":
+                proxy.refuse()
+            proxy.outage = how == "503"
+            if how != "none":
+                proxy.cut_all(reset=how == "refuse")
+            if seconds is not None:
+                self._outage_end = asyncio.create_task(self._end_after(seconds))
+
+    async def _end_after(self, seconds):
         await asyncio.sleep(seconds)
+        async with self._turn:
+            self._outage_end = None  # nobody cancels it now: half a relisten() leaves a listener that nobody knows
+            await self._over()
+
+    async def _over(self):
         self._proxy.outage = False
         await self._proxy.relisten()
 

@@ -1,8 +1,14 @@
 """Faults: each does what its name says, as often and for which requests it was told, and is gone when switched off."""
+import asyncio
 import random
+import socket
 import time
 
 import pytest
+from audit import Audit
+from control import Control
+from proxy import Proxy
+from settings import Settings
 from tools import ports
 from tools.origin import ok
 from tools.standin import VHOST
@@ -114,6 +120,33 @@ def test_outage_refused_for_a_while(blob):
         assert c.rest() == b"" and c.eof == "reset"
     assert not ports.accepts(blob.standin.port)
     blob.standin.process.wait_port(blob.standin.port)
+    assert blob.get("/v2/blob").status == 200
+
+
+def test_next_outage_comes_while_one_ends():
+    """The next order comes so many turns of the loop after the end began, and finds the port as it should be."""
+    async def orders():
+        proxy = Proxy(Settings(), {}, Audit())
+        _, port = await proxy.listen("127.0.0.1", ports.free_port())
+        control = Control(proxy)
+        for turns in range(12):
+            for how in ("refuse", "none"):
+                await control.outage("refuse", 0)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                await control.outage(how)
+                assert ports.accepts(port) == (how == "none"), f"{how} {turns} turns after"
+        await asyncio.gather(*[control.outage(how) for how in ("refuse", "none", "503", "none")])
+        assert ports.accepts(port), "several orders at once"
+    asyncio.run(orders())
+
+
+def test_port_taken_during_an_outage_is_told(blob):
+    blob.standin.outage("refuse")
+    with socket.create_server(("127.0.0.1", blob.standin.port)):
+        with pytest.raises(ValueError, match="OSError.*address already in use"):
+            blob.standin.outage("none")
+    blob.standin.outage("none")
     assert blob.get("/v2/blob").status == 200
 
 
