@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "num.h"
+
 void bufpool_init(struct bufpool *p, size_t size, unsigned keep)
 {
 	assert(size >= sizeof(void *));
@@ -83,6 +85,13 @@ bool buf_put(struct buf *b, struct strview s)
 		memcpy(buf_tail(b), s.p, s.n);
 	b->end += s.n;
 	return true;
+}
+
+bool buf_put_number(struct buf *b, uint64_t n)
+{
+	char digits[NUM_DIGITS];
+
+	return buf_put(b, sv_make(digits, num_put(digits, n)));
 }
 
 bool buf_printf(struct buf *b, const char *fmt, ...)

@@ -89,6 +89,8 @@ void buf_compact(struct buf *b);
 
 /* Appends all of s or nothing.  False when there is no room. */
 MUST_CHECK bool buf_put(struct buf *b, struct strview s);
+/* Appends n in decimal, all or nothing.  False when there is no room. */
+MUST_CHECK bool buf_put_number(struct buf *b, uint64_t n);
 /* Appends formatted text, all or nothing.  False when there is no room. */
 MUST_CHECK bool buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -9,6 +9,15 @@
 
 #define CLEANUP(fn)   __attribute__((cleanup(fn)))
 #define MUST_CHECK    __attribute__((warn_unused_result))
+/* A large local that is written before it is read, however far: it is not cleared beforehand, where the compiler would. */
+#if defined __has_attribute
+#if __has_attribute(uninitialized)
+#define UNCLEARED     __attribute__((uninitialized))
+#endif
+#endif
+#ifndef UNCLEARED
+#define UNCLEARED
+#endif
 #define ARRAY_LEN(a)  (sizeof(a) / sizeof((a)[0]))
 #define TAKE(p)                                                                                    \
 	__extension__({                                                                            \

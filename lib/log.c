@@ -177,16 +177,9 @@ static bool sink_send(const char *line, size_t n)
 	return r == (ssize_t)n;
 }
 
-void log_line(enum log_level level, const struct log_field *fields, size_t count, const char *fmt, ...)
+void log_words(enum log_level level, const struct log_field *fields, size_t count, struct strview words)
 {
-	char words[LOG_LINE_MAX], line[LOG_LINE_MAX];
-	va_list ap;
-
-	va_start(ap, fmt);
-	int n = vsnprintf(words, sizeof(words), fmt, ap);
-	va_end(ap);
-	if (n < 0)
-		return;
+	UNCLEARED char line[LOG_LINE_MAX];
 	const struct log_record rec = {
 		.level = level,
 		.wall_ms = clock_wall_ms(),
@@ -194,11 +187,23 @@ void log_line(enum log_level level, const struct log_field *fields, size_t count
 		.pid = sink.pid ? sink.pid : getpid(),
 		.fields = fields,
 		.count = count,
-		.words = sv_str(words),
+		.words = words,
 	};
 	size_t len = sink.format == LOG_FORMAT_JSON      ? log_json_render(&rec, line, sizeof(line))
 	             : sink.format == LOG_FORMAT_JOURNAL ? log_journal_render(&rec, line, sizeof(line))
 	                                                 : log_text_render(&rec, line, sizeof(line));
 	if (!sink_send(line, len))
 		atomic_fetch_add_explicit(sink.drops ? sink.drops : &sink.own_drops, 1, memory_order_relaxed);
+}
+
+void log_line(enum log_level level, const struct log_field *fields, size_t count, const char *fmt, ...)
+{
+	UNCLEARED char words[LOG_LINE_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	int n = vsnprintf(words, sizeof(words), fmt, ap);
+	va_end(ap);
+	if (n >= 0)
+		log_words(level, fields, count, sv_str(words));
 }

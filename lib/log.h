@@ -80,6 +80,9 @@ bool log_wants(enum log_level level);
 void log_line(enum log_level level, const struct log_field *fields, size_t count, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* The same with words that are there already. */
+void log_words(enum log_level level, const struct log_field *fields, size_t count, struct strview words);
+
 /* log_fields(LEVEL, FIELDS(LF_INT("sess", id), ...), "words %s", ...) */
 #define FIELDS(...)                                                                                \
 	(const struct log_field[]){ __VA_ARGS__ },                                                 \

@@ -2,7 +2,6 @@
 #include "log_journal.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -31,15 +30,12 @@ static void journal_key(struct log_out *o, const char *key)
 /* Every value is one line: bytes that would end it are escaped as in the text form. */
 static void journal_value(struct log_out *o, struct strview s)
 {
-	for (size_t i = 0; i < s.n; i++) {
-		char hex[8];
-		unsigned char c = (unsigned char)s.p[i];
-		if (c >= 0x20 && c < 0x7f) {
-			log_out_raw(o, sv_make(s.p + i, 1));
-		} else {
-			(void)snprintf(hex, sizeof(hex), "\\x%02x", c);
-			log_out_raw(o, sv_str(hex));
-		}
+	for (size_t n; s.n; s = sv_from(s, n)) {
+		for (n = 0; n < s.n && (unsigned char)s.p[n] >= 0x20 && (unsigned char)s.p[n] < 0x7f; n++)
+			;
+		log_out_raw(o, sv_make(s.p, n));
+		if (n < s.n)
+			log_out_hex(o, SV("\\x"), (unsigned char)s.p[n++]);
 	}
 	log_out_raw(o, SV("\n"));
 }
@@ -47,11 +43,12 @@ static void journal_value(struct log_out *o, struct strview s)
 size_t log_journal_render(const struct log_record *rec, char *line, size_t cap)
 {
 	struct log_out o = { .p = line, .cap = cap - 1 };
-	char head[96];
 
-	(void)snprintf(head, sizeof(head), "PRIORITY=%d\nSYSLOG_IDENTIFIER=regrelay\nREGRELAY_PROCESS=%s\n",
-	               (int)rec->level, rec->process);
-	log_out_raw(&o, sv_str(head));
+	log_out_raw(&o, SV("PRIORITY="));
+	log_out_number(&o, rec->level);
+	log_out_raw(&o, SV("\nSYSLOG_IDENTIFIER=regrelay\nREGRELAY_PROCESS="));
+	log_out_raw(&o, sv_str(rec->process));
+	log_out_raw(&o, SV("\n"));
 	for (size_t i = 0; i < rec->count; i++) {
 		const struct log_field *f = &rec->fields[i];
 		if (o.cap - o.n < 64 + strlen(f->key) + 4 * f->text.n)

@@ -1,67 +1,79 @@
 /* How a log record becomes bytes: the text and JSON forms.  Any process. */
 #include "log_text.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <time.h>
 
-void log_out_raw(struct log_out *o, struct strview s)
-{
-	size_t n = s.n < o->cap - o->n ? s.n : o->cap - o->n;
+#include "num.h"
 
-	if (n)
-		memcpy(o->p + o->n, s.p, n);
-	o->n += n;
+/* What stands for itself wherever text is quoted: printable ASCII but the quote and the backslash. */
+static const bool plain[256] = { [0x20 ... '"' - 1] = true, ['"' + 1 ... '\\' - 1] = true, ['\\' + 1 ... 0x7e] = true };
+
+void log_out_hex(struct log_out *o, struct strview how, unsigned char c)
+{
+	static const char digit[] = "0123456789abcdef";
+
+	if (o->cap - o->n < how.n + 2)
+		return;
+	log_out_raw(o, how);
+	o->p[o->n++] = digit[c >> 4];
+	o->p[o->n++] = digit[c & 15];
 }
 
-static void escape(struct log_out *o, unsigned char c, const char *how)
+static void out_escaped(struct log_out *o, struct strview s, struct strview how)
 {
-	char text[8];
+	size_t n;
 
-	(void)snprintf(text, sizeof(text), "%s%02x", how, c);
-	if (o->cap - o->n >= strlen(text)) /* whole or not at all: half an escape is not JSON */
-		log_out_raw(o, sv_str(text));
-}
-
-static void out_escaped(struct log_out *o, struct strview s, const char *how)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-		if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
-			escape(o, c, how);
-		else
-			log_out_raw(o, sv_make(s.p + i, 1));
+	for (; s.n; s = sv_from(s, n)) {
+		for (n = 0; n < s.n && plain[(unsigned char)s.p[n]]; n++)
+			;
+		log_out_raw(o, sv_make(s.p, n));
+		if (n < s.n)
+			log_out_hex(o, how, (unsigned char)s.p[n++]);
 	}
 }
 
 void log_out_text(struct log_out *o, struct strview s)
 {
-	out_escaped(o, s, "\\x");
+	out_escaped(o, s, SV("\\x"));
 }
 
 void log_out_json(struct log_out *o, struct strview s)
 {
-	out_escaped(o, s, "\\u00");
+	out_escaped(o, s, SV("\\u00"));
 }
 
 void log_out_number(struct log_out *o, int64_t n)
 {
-	char text[24];
+	char digits[NUM_DIGITS];
 
-	(void)snprintf(text, sizeof(text), "%" PRId64, n);
-	log_out_raw(o, sv_str(text));
+	if (n < 0)
+		log_out_raw(o, SV("-"));
+	log_out_raw(o, sv_make(digits, num_put(digits, n < 0 ? -(uint64_t)n : (uint64_t)n)));
+}
+
+/* Lines come by the thousand in a second, which is written out once.  One thread. */
+static struct strview written_second(time_t s)
+{
+	static time_t written = -1;
+	static char text[48];
+	static size_t n;
+	struct tm tm;
+
+	if (s != written) {
+		(void)gmtime_r(&s, &tm);
+		n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+		written = s;
+	}
+	return sv_make(text, n);
 }
 
 void log_out_time(struct log_out *o, uint64_t wall_ms)
 {
-	time_t s = (time_t)(wall_ms / 1000);
-	struct tm tm;
-	char text[48];
+	const unsigned ms = (unsigned)(wall_ms % 1000);
+	const char fraction[] = { '.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10), 'Z' };
 
-	(void)gmtime_r(&s, &tm);
-	size_t n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(text + n, sizeof(text) - n, ".%03uZ", (unsigned)(wall_ms % 1000));
-	log_out_raw(o, sv_str(text));
+	log_out_raw(o, written_second((time_t)(wall_ms / 1000)));
+	log_out_raw(o, sv_make(fraction, sizeof(fraction)));
 }
 
 static bool text_needs_quotes(struct strview s)
@@ -95,7 +107,7 @@ static void text_words(struct log_out *o, struct strview s)
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 		if (c < 0x20 || c >= 0x7f)
-			escape(o, c, "\\x");
+			log_out_hex(o, SV("\\x"), c);
 		else
 			log_out_raw(o, sv_make(s.p + i, 1));
 	}
@@ -104,13 +116,15 @@ static void text_words(struct log_out *o, struct strview s)
 size_t log_text_render(const struct log_record *rec, char *line, size_t cap)
 {
 	struct log_out o = { .p = line, .cap = cap - 1 }; /* room for the newline */
-	char who[64];
 
 	log_out_time(&o, rec->wall_ms);
 	log_out_raw(&o, SV(" "));
 	log_out_raw(&o, sv_str(log_level_name(rec->level)));
-	(void)snprintf(who, sizeof(who), " %s[%d]", rec->process, (int)rec->pid);
-	log_out_raw(&o, sv_str(who));
+	log_out_raw(&o, SV(" "));
+	log_out_raw(&o, sv_str(rec->process));
+	log_out_raw(&o, SV("["));
+	log_out_number(&o, rec->pid);
+	log_out_raw(&o, SV("]"));
 	for (size_t i = 0; i < rec->count; i++)
 		text_field(&o, &rec->fields[i]);
 	log_out_raw(&o, SV(" "));

@@ -24,10 +24,20 @@ struct log_out {
 	size_t cap, n; /* n <= cap */
 };
 
-void log_out_raw(struct log_out *o, struct strview s);
+static inline void log_out_raw(struct log_out *o, struct strview s)
+{
+	if (s.n > o->cap - o->n)
+		s.n = o->cap - o->n;
+	if (s.n)
+		memcpy(o->p + o->n, s.p, s.n);
+	o->n += s.n;
+}
+
 /* Control bytes, quotes, backslashes and bytes >= 0x80 become \xNN (text) or \u00NN (json). */
 void log_out_text(struct log_out *o, struct strview s);
 void log_out_json(struct log_out *o, struct strview s);
+/* how and two hex digits; whole or not at all, for half an escape is not JSON. */
+void log_out_hex(struct log_out *o, struct strview how, unsigned char c);
 void log_out_number(struct log_out *o, int64_t n);
 /* RFC 3339 UTC with milliseconds. */
 void log_out_time(struct log_out *o, uint64_t wall_ms);

@@ -133,3 +133,15 @@ int num_duration(struct strview s, uint64_t *ret_ms)
 	*ret_ms = total;
 	return 0;
 }
+
+size_t num_put(char dst[NUM_DIGITS], uint64_t n)
+{
+	char digits[NUM_DIGITS];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + n % 10);
+	while (n /= 10);
+	memcpy(dst, digits + at, sizeof(digits) - at);
+	return sizeof(digits) - at;
+}

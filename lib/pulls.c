@@ -1,7 +1,6 @@
 /* The live pulls of one worker, in shared memory.  Worker and master. */
 #include "pulls.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* --- the owner's side ---------------------------------------------------------------------------------- */
@@ -77,7 +76,7 @@ void pulls_waits(struct pull_entry *e, const char *waits_for)
 	if (!e)
 		return;
 	uint32_t seq = write_begin(e);
-	(void)snprintf(e->texts.waits_for, sizeof(e->texts.waits_for), "%s", waits_for);
+	sv_copy_part(e->texts.waits_for, sizeof(e->texts.waits_for), sv_str(waits_for));
 	write_end(e, seq);
 }
 

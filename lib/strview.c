@@ -36,6 +36,15 @@ bool sv_copy(char *dst, size_t cap, struct strview s)
 	return true;
 }
 
+void sv_copy_part(char *dst, size_t cap, struct strview s)
+{
+	if (s.n >= cap)
+		s.n = cap - 1;
+	if (s.n)
+		memcpy(dst, s.p, s.n);
+	dst[s.n] = '\0';
+}
+
 bool sv_contains(struct strview s, struct strview needle)
 {
 	return needle.n == 0 || (s.n >= needle.n && memmem(s.p, s.n, needle.p, needle.n) != NULL);

@@ -64,6 +64,9 @@ bool sv_cut(struct strview *s, char sep, struct strview *ret_part);
 /* Copies s into dst with a terminator.  True when it fitted; otherwise dst is "". */
 bool sv_copy(char *dst, size_t cap, struct strview s);
 
+/* Copies as much of s as fits into dst, with a terminator. */
+void sv_copy_part(char *dst, size_t cap, struct strview s);
+
 /* True when needle occurs in s, compared byte by byte. */
 bool sv_contains(struct strview s, struct strview needle);
 

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "log.h"
+#include "num.h"
 
 #define FIELDS_OF_LINE 28
 #define PATH_SHOWN     512 /* bytes; a line has 4096 for everything */
@@ -103,13 +104,24 @@ static void warn_broken(const struct session *s, const struct line *l)
 	         s->rq->error_text);
 }
 
+/* "answered 200, 351 bytes" */
+static void log_answered(const struct request *rq, const struct line *l)
+{
+	char text[sizeof("answered ,  bytes") + 2 * NUM_DIGITS];
+	struct buf words = { .mem = (uint8_t *)text, .cap = sizeof(text) };
+
+	if (buf_put(&words, SV("answered ")) && buf_put_number(&words, rq->status) && buf_put(&words, SV(", "))
+	    && buf_put_number(&words, rq->body_bytes) && buf_put(&words, SV(" bytes")))
+		log_words(LOG_LEVEL_INFO, l->field, l->count, buf_view(&words));
+}
+
 void access_line(const struct session *s)
 {
 	const struct request *rq = s->rq;
 	const uint64_t now = loop_now(s->sv->loop);
-	char peer[INET6_ADDRSTRLEN];
-	struct line l = { .count = 0 };
+	UNCLEARED struct line l;
 
+	l.count = 0;
 	if (request_end_side(rq->end) == REQUEST_SIDE_UPSTREAM && log_wants(LOG_LEVEL_WARNING)) {
 		add_request(&l, s);
 		warn_broken(s, &l);
@@ -124,12 +136,11 @@ void access_line(const struct session *s)
 	add_number(&l, "duration_ms", now - rq->began_ms);
 	if (rq->head_ms)
 		add_number(&l, "ttfb_ms", rq->head_ms - rq->began_ms);
-	add_text(&l, "client.address", sv_str(access_peer(&s->peer, peer)), sizeof(peer));
+	add_text(&l, "client.address", sv_str(s->peer_text), sizeof(s->peer_text));
 	add_text(&l, "user_agent.original", rq->user_agent, AGENT_SHOWN);
 	add_upstream(&l, rq);
 	add_text(&l, "termination", sv_str(request_end_code(rq->end)), 32);
-	log_line(LOG_LEVEL_INFO, l.field, l.count, "answered %u, %" PRIu64 " bytes", rq->status,
-	         rq->body_bytes);
+	log_answered(rq, &l);
 }
 
 void access_error(const struct session *s)

@@ -1,8 +1,6 @@
 /* The head of a relayed answer.  Worker. */
 #include "answer_head.h"
 
-#include <inttypes.h>
-
 #include "fields.h"
 #include "http_date.h"
 #include "links.h"
@@ -20,7 +18,7 @@ enum answer_framing answer_framing(const struct answer *a)
 /* A reason phrase may hold bytes above 0x7f, which mean something else to everybody: they become '?'. */
 static bool put_status_line(struct buf *b, const struct http_head *h)
 {
-	if (!buf_printf(b, "HTTP/1.1 %03u ", h->status) || !buf_put(b, h->reason))
+	if (!buf_put(b, SV("HTTP/1.1 ")) || !buf_put_number(b, h->status) || !buf_put(b, SV(" ")) || !buf_put(b, h->reason))
 		return false;
 	for (size_t i = b->end - h->reason.n; i < b->end; i++)
 		if (b->mem[i] < 0x20 || b->mem[i] > 0x7e)
@@ -63,7 +61,7 @@ static bool put_fields(struct buf *b, const struct answer *a)
 
 static bool put_length(struct buf *b, uint64_t n)
 {
-	return buf_printf(b, "Content-Length: %" PRIu64 "\r\n", n);
+	return buf_put(b, SV("Content-Length: ")) && buf_put_number(b, n) && buf_put(b, SV("\r\n"));
 }
 
 static bool put_framing(struct buf *b, const struct answer *a)

@@ -1,18 +1,7 @@
 /* What others can see of a request under way.  Worker. */
 #include "live.h"
 
-#include "access.h"
 #include "base64.h"
-
-/* As much as fits. */
-static void put(char *dst, size_t cap, struct strview text)
-{
-	if (text.n >= cap)
-		text.n = cap - 1;
-	if (text.n)
-		memcpy(dst, text.p, text.n);
-	dst[text.n] = '\0';
-}
 
 /* The user of Basic credentials (RFC 7617), and nothing behind the colon: only what holds him is decoded. */
 static void put_user(struct pull_texts *t, struct strview authorization)
@@ -28,7 +17,7 @@ static void put_user(struct pull_texts *t, struct strview authorization)
 	ssize_t n = base64_decode(code, decoded, sizeof(decoded));
 	const char *colon = n > 0 ? memchr(decoded, ':', (size_t)n) : NULL;
 	if (colon || n >= (ssize_t)sizeof(t->user))
-		put(t->user, sizeof(t->user), sv_make(decoded, colon ? (size_t)(colon - decoded) : (size_t)n));
+		sv_copy_part(t->user, sizeof(t->user), sv_make(decoded, colon ? (size_t)(colon - decoded) : (size_t)n));
 	explicit_bzero(decoded, sizeof(decoded));
 	for (char *p = t->user; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
@@ -41,13 +30,13 @@ void live_begin(struct session *s)
 	const struct route *route = &rq->route;
 	struct pull_texts t = { .user = "" };
 
-	(void)access_peer(&s->peer, t.client);
+	sv_copy_part(t.client, sizeof(t.client), sv_str(s->peer_text));
 	put_user(&t, http_head_value(&s->sv->scratch, SV("Authorization")));
-	put(t.registry, sizeof(t.registry), sv_str(route->registry->name));
-	put(t.repository, sizeof(t.repository), route->repository);
-	put(t.reference, sizeof(t.reference), route->reference);
-	put(t.route, sizeof(t.route), sv_str(stats_route_name(route->kind)));
-	put(t.request_id, sizeof(t.request_id), sv_str(rq->id));
+	sv_copy_part(t.registry, sizeof(t.registry), sv_str(route->registry->name));
+	sv_copy_part(t.repository, sizeof(t.repository), route->repository);
+	sv_copy_part(t.reference, sizeof(t.reference), route->reference);
+	sv_copy_part(t.route, sizeof(t.route), sv_str(stats_route_name(route->kind)));
+	sv_copy_part(t.request_id, sizeof(t.request_id), sv_str(rq->id));
 	s->pull = pulls_begin(&s->sv->pulls, &t, rq->began_ms);
 	s->live = true;
 	s->waits_shown = NULL;

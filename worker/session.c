@@ -231,6 +231,7 @@ int session_open(struct service *sv, int fd, const struct sockaddr *peer, sockle
 	s->id = ++sv->next_id;
 	if (peer && len <= sizeof(s->peer))
 		memcpy(&s->peer, peer, len);
+	(void)access_peer(&s->peer, s->peer_text);
 	deferred_init(&s->later);
 	client_body_init(&s->body, &s->client, &s->out);
 	wire_init_request(&s->wire, &sv->limits, true);

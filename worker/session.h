@@ -45,6 +45,7 @@ struct session {
 	enum session_state state;
 	uint64_t id; /* of the process, from 1 */
 	union session_peer peer;
+	char peer_text[INET6_ADDRSTRLEN]; /* the same, for people; "" = unknown */
 	struct buf in, out;
 	bool unread;         /* `in` holds bytes that the wire has not seen */
 	uint64_t head_by_ms; /* when the head being read must be complete */

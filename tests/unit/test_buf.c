@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "buf.h"
+#include "num.h"
 
 static struct bufpool pool;
 
@@ -71,6 +72,13 @@ static void test_printf_is_all_or_nothing(void **state)
 	assert_true(sv_eq(buf_view(&b), SV("n: 42")));
 	assert_false(buf_printf(&b, "%060d", 1));
 	assert_true(sv_eq(buf_view(&b), SV("n: 42")));
+	assert_true(buf_put_number(&b, 0) && buf_put_number(&b, UINT64_MAX));
+	assert_true(sv_eq(buf_view(&b), SV("n: 42018446744073709551615")));
+	while (buf_room(&b) >= NUM_DIGITS)
+		assert_true(buf_put_number(&b, UINT64_MAX));
+	const size_t before = buf_len(&b);
+	assert_false(buf_put_number(&b, UINT64_MAX));
+	assert_int_equal(buf_len(&b), before);
 	buf_return(&b, &pool);
 }
 

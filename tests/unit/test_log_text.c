@@ -104,6 +104,24 @@ static void test_journal(void **state)
 	                    "REGRELAY_SESS=42\nREGRELAY_UP_NAME=a\\x0aMESSAGE=forged\nMESSAGE=words\\x0a\n");
 }
 
+/* A second is written out once, whatever comes between. */
+static void test_time(void **state)
+{
+	static const struct { uint64_t ms; const char *text; } rows[] = {
+		{ 0, "1970-01-01T00:00:00.000Z" }, { 999, "1970-01-01T00:00:00.999Z" }, { 1000, "1970-01-01T00:00:01.000Z" },
+		{ 1767323045678, "2026-01-02T03:04:05.678Z" }, { 1767323045099, "2026-01-02T03:04:05.099Z" },
+		{ 1767323046000, "2026-01-02T03:04:06.000Z" }, { 1, "1970-01-01T00:00:00.001Z" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char text[64] = "";
+		struct log_out o = { .p = text, .cap = sizeof(text) - 1 };
+		log_out_time(&o, rows[i].ms);
+		assert_string_equal(text, rows[i].text);
+	}
+}
+
 static void test_events(void **state)
 {
 	const struct log_field fields[] = { LF_EVENT(DRAINED) };
@@ -147,6 +165,7 @@ int main(void)
 		cmocka_unit_test(test_json_says_what_was_meant),
 		cmocka_unit_test(test_cut_lines_stay_well_formed),
 		cmocka_unit_test(test_journal),
+		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_cut_journal_entries_stay_fields),
 	};

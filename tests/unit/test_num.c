@@ -85,12 +85,28 @@ static void test_duration(void **state)
 	}
 }
 
+static void test_put_is_read_again(void **state)
+{
+	static const uint64_t values[] = { 0, 9, 10, 99, 100, 12345, 999999999, 1000000000, UINT64_MAX - 1, UINT64_MAX };
+	char text[NUM_DIGITS];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		uint64_t v = UNTOUCHED;
+		size_t n = num_put(text, values[i]);
+		assert_int_equal(num_u64(sv_make(text, n), UINT64_MAX, &v), 0);
+		assert_true(v == values[i]);
+		assert_true(n == 1 || text[0] != '0');
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_u64),
 		cmocka_unit_test(test_size),
 		cmocka_unit_test(test_duration),
+		cmocka_unit_test(test_put_is_read_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

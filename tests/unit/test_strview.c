@@ -68,6 +68,12 @@ static void test_copy(void **state)
 	assert_false(sv_copy(dst, sizeof(dst), SV("abcd")));
 	assert_string_equal(dst, "");
 	assert_true(sv_copy(dst, sizeof(dst), SV_NONE));
+	sv_copy_part(dst, sizeof(dst), SV("abcd"));
+	assert_string_equal(dst, "abc");
+	sv_copy_part(dst, sizeof(dst), SV("ab"));
+	assert_string_equal(dst, "ab");
+	sv_copy_part(dst, sizeof(dst), SV_NONE);
+	assert_string_equal(dst, "");
 }
 
 struct item {
