@@ -183,6 +183,11 @@ static enum gate_verdict on_end_lf(struct gate *g, unsigned char c)
 	return c == '\n' ? GATE_DONE : refuse(g, GATE_BAD, "a CR without LF");
 }
 
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 typedef enum gate_verdict (*gate_fn)(struct gate *, unsigned char);
 
 static const gate_fn functions[S_STATES] = {
@@ -190,6 +195,24 @@ static const gate_fn functions[S_STATES] = {
 #include "http_gate_states.def"
 #undef S
 };
+
+/* The bytes that leave the scanner in its state are passed over at once: all that could stop within them are the limits,
+ * which are kept.  What comes next, byte or limit, is look()'s. */
+static void pass_over(struct gate *g, const char *bytes, size_t n)
+{
+	static const unsigned char stays[S_STATES] = {
+		[S_METHOD] = HTTP_TCHAR, [S_TARGET_MORE] = HTTP_TARGET, [S_REASON] = HTTP_VALUE, [S_NAME] = HTTP_TCHAR,
+		[S_VALUE] = HTTP_VALUE,
+	};
+	const unsigned char set = stays[g->state];
+
+	if (!set || g->used + 1 >= g->limits.head || g->line_used >= g->limits.line)
+		return;
+	n = smaller(n - g->used, smaller(g->limits.head - g->used - 1, g->limits.line - g->line_used));
+	n = set == HTTP_VALUE ? http_span_value(bytes + g->used, n) : http_span(bytes + g->used, n, set);
+	g->used += n;
+	g->line_used += n;
+}
 
 /* A CR may still follow a line of full length; what else follows makes it too long. */
 static enum gate_verdict look(struct gate *g, unsigned char c)
@@ -211,7 +234,7 @@ void gate_init(struct gate *g, enum gate_side side, const struct gate_limits *li
 
 enum gate_verdict gate_feed(struct gate *g, const char *bytes, size_t n)
 {
-	while (g->used < n) {
+	while (pass_over(g, bytes, n), g->used < n) {
 		const enum gate_verdict v = look(g, (unsigned char)bytes[g->used]);
 
 		if (v != GATE_MORE)

@@ -63,19 +63,13 @@ bool http_head_is_hop_by_hop(const struct http_head *h, struct strview name)
 
 bool http_is_token(struct strview s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if (!http_is_tchar((unsigned char)s.p[i]))
-			return false;
-	return s.n > 0;
+	return s.n > 0 && http_span(s.p, s.n, HTTP_TCHAR) == s.n;
 }
 
 /* A value that would end its line early makes two fields, or two messages, of one. */
 static bool fits_one_line(struct strview value)
 {
-	for (size_t i = 0; i < value.n; i++)
-		if (!http_is_value_byte((unsigned char)value.p[i]))
-			return false;
-	return true;
+	return http_span_value(value.p, value.n) == value.n;
 }
 
 bool http_put_field(struct buf *b, struct strview name, struct strview value)

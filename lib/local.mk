@@ -16,7 +16,7 @@ lib_librrlib_a_SOURCES = \
 	lib/http_chunk.c lib/http_chunk.h lib/http_chunk_states.def \
 	lib/http_gate.c lib/http_gate.h lib/http_gate_states.def \
 	lib/http_head.c lib/http_head.h \
-	lib/http_octets.h \
+	lib/http_octets.c lib/http_octets.h \
 	lib/http_wire.c lib/http_wire.h \
 	lib/json_setup.c lib/json_setup.h \
 	lib/landlock.c lib/landlock.h \

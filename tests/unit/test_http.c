@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "http_chunk.h"
+#include "http_octets.h"
 #include "http_wire.h"
 
 static const struct gate_limits limits = { .line = 64, .head = 256, .fields = 4 };
@@ -230,6 +231,39 @@ static void chunk_limits(void **state)
 	assert_int_equal(r, -EBADMSG);
 }
 
+/* RFC 9110 5.6.2 and 5.5, RFC 3986 2, written as they are written there. */
+static void octets_are_those_of_the_rfcs(void **state)
+{
+	static const char alnum[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	static const char token[] = "!#$%&'*+-.^_`|~", uri[] = "-._~:/?[]@!$&'()*+,;=%";
+
+	(void)state;
+	for (int c = 0; c < 256; c++) {
+		const bool letter = c && strchr(alnum, c);
+		assert_int_equal(http_is_tchar((unsigned char)c), letter || (c && strchr(token, c)));
+		assert_int_equal(http_is_target_byte((unsigned char)c), letter || (c && strchr(uri, c)));
+		assert_int_equal(http_is_value_byte((unsigned char)c), c == '\t' || (c >= ' ' && c != 0x7f));
+	}
+}
+
+/* Every byte at every place of a text of every length ends the span there, or does not. */
+static void spans_end_at_the_first_stranger(void **state)
+{
+	char text[40];
+
+	(void)state;
+	for (size_t n = 0; n <= sizeof(text); n++)
+		for (size_t at = 0; at < n; at++)
+			for (int c = 0; c < 256; c++) {
+				memset(text, c & 1 ? 'a' : 0xa0, sizeof(text));
+				text[at] = (char)c;
+				assert_int_equal(http_span_value(text, n), http_is_value_byte((unsigned char)c) ? n : at);
+			}
+	assert_int_equal(http_span("ab c", 4, HTTP_TCHAR), 2);
+	assert_int_equal(http_span("ab", 2, HTTP_TCHAR), 2);
+	assert_int_equal(http_span_value("ab\n", 2), 2);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -248,6 +282,8 @@ int main(void)
 		cmocka_unit_test(hop_by_hop_fields),
 		cmocka_unit_test(chunks_cut_anywhere),
 		cmocka_unit_test(chunk_limits),
+		cmocka_unit_test(octets_are_those_of_the_rfcs),
+		cmocka_unit_test(spans_end_at_the_first_stranger),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
