@@ -31,7 +31,6 @@ struct http_head {
 	struct strview target;      /* request target as sent */
 	unsigned status;            /* responses, 100..599 */
 	struct strview reason;      /* may hold bytes >= 0x80, no controls but the tab */
-	struct http_field field[HTTP_FIELDS_MAX];
 	unsigned fields;
 	enum http_framing framing;
 	uint64_t content_length;    /* when has_length */
@@ -39,6 +38,7 @@ struct http_head {
 	bool keep_alive;            /* may the connection carry another message (RFC 9112 9.3) */
 	bool expect_continue;       /* one Expect, of 100-continue (an HTTP/1.0 client does not mean it) */
 	size_t bytes;               /* length of the head */
+	struct http_field field[HTTP_FIELDS_MAX]; /* the first `fields` of them; last, and not cleared: it is 4 KiB */
 };
 
 /* The first field of that name (any case); NULL when there is none. */

@@ -224,6 +224,8 @@ static bool connection_names_too_much(const struct http_head *h)
 		SV("host"), SV("content-length"), SV("transfer-encoding"), SV("authorization"), SV("cache-control"),
 	};
 
+	if (!http_head_find(h, SV("connection")))
+		return false;
 	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
 		if (http_head_has_token(h, SV("connection"), ours[i]))
 			return true;
@@ -255,7 +257,7 @@ static enum wire_result read_head(struct wire *w, const char *bytes, struct http
 	const bool request = w->gate.side == GATE_REQUEST;
 	bool chunked = false;
 
-	*h = (struct http_head){ 0 };
+	memset(h, 0, offsetof(struct http_head, field));
 	slice(&w->gate, bytes, h);
 	const char *wrong = read_framing(h, &chunked);
 	if (wrong)

@@ -299,10 +299,11 @@ static uint64_t patience_ms(uint64_t budget_ms)
 
 static struct fetch *fetch_new(struct upstream *u, const struct fetch_request *rq, source_fn *fn)
 {
-	struct fetch *f = calloc(1, sizeof(*f) + (rq->fields + RESUME_FIELDS) * sizeof(f->field[0]));
+	struct fetch *f = malloc(sizeof(*f) + (rq->fields + RESUME_FIELDS) * sizeof(f->field[0]));
 
 	if (!f)
 		return NULL;
+	memset(f, 0, offsetof(struct fetch, response.head.field));
 	struct login *login = rq->login ? upstream_login(u, rq->registry) : NULL;
 	f->grant = login ? login_hold(login, rq->repository) : NULL;
 	if (login && !f->grant) {

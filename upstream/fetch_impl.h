@@ -67,7 +67,6 @@ struct fetch {
 	struct conn *conn;          /* NULL = none */
 	struct dial dial;
 	struct buf out;             /* of the request head, while it is written */
-	struct response response;
 	struct body body;
 	struct retry retry;
 	struct resume resume;
@@ -87,6 +86,8 @@ struct fetch {
 	bool probing;               /* a HEAD asked again as GET for the text of its error */
 	uint64_t started_ms, budget_at_ms, patience_at_ms, dialled_ms, dial_until_ms, again_at_ms;
 	unsigned turn;              /* which address is first at the next dial */
+	/* From the table of its head on nothing is cleared at the start. */
+	struct response response;
 	struct http_field field[];  /* a copy: rq may have been on the caller's stack; room for RESUME_FIELDS more */
 };
 

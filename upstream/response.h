@@ -9,11 +9,11 @@
 
 struct response {
 	struct wire wire;
-	struct http_head head; /* after RESPONSE_DONE; its views point into the connection's buffer */
 	unsigned interim;
 	bool begun;            /* at least one byte of an answer has come */
 	bool head_request;
 	const char *why;       /* static text after RESPONSE_BAD */
+	struct http_head head; /* after RESPONSE_DONE; its views point into the connection's buffer; last, for its table is large */
 };
 
 enum response_result {

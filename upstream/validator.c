@@ -28,12 +28,15 @@ static void keep(char dst[VALIDATOR_MAX], const struct http_head *h, struct strv
 
 bool validator_learn(struct validator *v, struct strview path, const struct http_head *h)
 {
+	v->etag[0] = v->digest[0] = '\0';
 	v->by_url = names_digest(path);
+	if (v->by_url) /* says it all */
+		return true;
 	keep(v->etag, h, SV("ETag"));
 	keep(v->digest, h, SV("Docker-Content-Digest"));
 	if (v->etag[0] != '"') /* W/"...": equal in meaning, not byte by byte */
 		v->etag[0] = '\0';
-	return v->by_url || v->etag[0] || v->digest[0];
+	return v->etag[0] || v->digest[0];
 }
 
 const char *validator_if_range(const struct validator *v)

@@ -87,6 +87,34 @@ static void answer_fields(void **state)
 	                                "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nX-Request-Id: id-1\r\n\r\n");
 }
 
+/* In any case, and nothing that only looks like one of them. */
+static void answer_fields_that_pass(void **state)
+{
+	static const char *const kept[] = {
+		"Content-Type", "Docker-Content-Digest", "Docker-Distribution-Api-Version", "ETag", "Date", "Last-Modified",
+		"Accept-Ranges", "Content-Range", "WWW-Authenticate", "Link", "Location", "Warning", "Retry-After", "OCI-Subject",
+		"OCI-Filters-Applied", "OCI-Namespace", "Content-Encoding", "Content-Disposition", "Cache-Control", "Vary", "Allow",
+		"RateLimit", "RateLimit-Limit", "RateLimit-X",
+	};
+	static const char *const dropped[] = { "Content-Length", "Server", "Set-Cookie", "Connection", "Transfer-Encoding",
+		                               "Keep-Alive", "Expires", "Age", "Via", "RateLimi", "RateLimits" };
+	const struct http_head h = { .fields = 0 };
+	char name[40];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+		assert_true(fields_answer_passes(&h, sv_str(kept[i])));
+		assert_true(sv_copy(name, sizeof(name), sv_str(kept[i])));
+		for (char *p = name; *p; p++)
+			*p = (char)(*p >= 'a' && *p <= 'z' ? *p - 0x20 : *p);
+		assert_true(fields_answer_passes(&h, sv_str(name)));
+		name[strlen(name) - 1] ^= 0x01;
+		assert_int_equal(fields_answer_passes(&h, sv_str(name)), strncmp(name, "RATELIMIT-", 10) == 0);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(dropped); i++)
+		assert_false(fields_answer_passes(&h, sv_str(dropped[i])));
+}
+
 static void framing(void **state)
 {
 	static const struct {
@@ -157,7 +185,8 @@ static void no_room_appends_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(request_fields), cmocka_unit_test(answer_fields), cmocka_unit_test(framing),
+		cmocka_unit_test(request_fields), cmocka_unit_test(answer_fields),
+		cmocka_unit_test(answer_fields_that_pass), cmocka_unit_test(framing),
 		cmocka_unit_test(reason_namespace_and_close), cmocka_unit_test(no_room_appends_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
