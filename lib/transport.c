@@ -29,6 +29,9 @@ static ssize_t plain_read(struct transport *t, void *bytes, size_t n)
 	do
 		r = recv(t->fd, bytes, n, 0);
 	while (r < 0 && errno == EINTR);
+	/* A short read has emptied the socket; what comes later makes a new edge.  After a FIN there is none. */
+	if (r > 0 && (size_t)r < n && !t->peer_closed && !t->failed)
+		t->readable = false;
 	return r < 0 ? -errno : r;
 }
 

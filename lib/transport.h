@@ -39,7 +39,8 @@ struct transport {
  * caller's. */
 MUST_CHECK int transport_open_plain(struct transport *t, struct loop *l, int fd, transport_fn *fn);
 
-/* > 0 bytes; 0 = the peer's end; -EAGAIN = nothing now (readable becomes false); -errno. */
+/* > 0 bytes; 0 = the peer's end; -EAGAIN = nothing now; -errno.  readable becomes false when nothing is left: at -EAGAIN, and
+ * where fewer bytes than asked for say so. */
 MUST_CHECK ssize_t transport_read(struct transport *t, void *bytes, size_t n);
 /* >= 0 bytes taken, maybe fewer than given; -EAGAIN (writable becomes false); -errno. */
 MUST_CHECK ssize_t transport_write(struct transport *t, const void *bytes, size_t n);

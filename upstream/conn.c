@@ -139,10 +139,6 @@ ssize_t conn_fill(struct conn *c)
 		return n;
 	buf_filled(&c->in, (size_t)n);
 	stats_add(&u->heritage->stats->upstream_bytes_in, (uint64_t)n);
-	/* A short read has emptied the socket; what comes later makes a new edge.  After a FIN there is
-	 * none. */
-	if ((size_t)n < room && !c->transport.peer_closed && !c->transport.failed)
-		c->transport.readable = false;
 	return n;
 }
 

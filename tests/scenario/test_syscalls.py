@@ -46,9 +46,9 @@ def test_a_request_on_kept_connections(relay, origin, tmp_path):
         with calls_of(relay, tmp_path) as calls:
             for _ in range(REQUESTS):
                 assert len(c.get("/v2/app/manifests/1").body) == 351
-    assert sum(calls.values()) <= 8 * REQUESTS + BEATS, calls
+    assert sum(calls.values()) <= 7 * REQUESTS + BEATS, calls
     assert calls["sendmsg"] == 2 * REQUESTS and calls["write"] - REQUESTS < BEATS / 10, calls
-    assert 2 * REQUESTS <= calls["recvfrom"] <= 3 * REQUESTS + 1, calls  # the third says that no next request is there yet
+    assert calls["recvfrom"] - 2 * REQUESTS < BEATS / 10, calls  # a short read says that there is no more
     for name in ("socket", "connect", "accept4", "close", "epoll_ctl", "setsockopt", "getsockopt", "getpid", "pipe2"):
         assert calls.get(name, 0) < REQUESTS / 20, (name, calls)
 

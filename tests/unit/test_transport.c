@@ -65,8 +65,14 @@ static void test_reads_until_nothing_is_left(void **state)
 	turn();
 	assert_true(t.readable);
 	assert_int_equal(transport_read(&t, got, 3), 3);
+	assert_true(t.readable);
 	assert_int_equal(transport_read(&t, got, 3), 2);
-	assert_true(t.readable); /* until a read said EAGAIN */
+	assert_false(t.readable); /* a short read, and no end was announced */
+	assert_int_equal(transport_read(&t, got, 3), -EAGAIN);
+	assert_int_equal(send(peer, "abc", 3, 0), 3);
+	turn();
+	assert_int_equal(transport_read(&t, got, 3), 3);
+	assert_true(t.readable); /* what was asked for: there may be more */
 	assert_int_equal(transport_read(&t, got, 3), -EAGAIN);
 	assert_false(t.readable);
 	turn();
@@ -86,6 +92,7 @@ static void test_the_end_of_the_peer(void **state)
 	assert_true(t.peer_closed);
 	assert_false(t.failed);
 	assert_int_equal(transport_read(&t, got, sizeof(got)), 1);
+	assert_true(t.readable); /* no edge will tell of the end again */
 	assert_int_equal(transport_read(&t, got, sizeof(got)), 0);
 	assert_int_equal(transport_write(&t, "still", 5), 5);
 }
