@@ -45,9 +45,20 @@ def test_relaying_is_measured(tmp_path):
         assert measure.endswith("cpu s/GB") or min(min(v) for v in values.values()) > 0, (measure, values)
 
 
+def test_a_narrow_tunnel_is_measured():
+    if not nginx.available():
+        pytest.skip("needs nginx")
+    done = bench("--relays", "regrelay", "--layer-mb", "2", "--clients", "4", "--stuck", "1", "--mbit", "32", what="tunnel")
+    assert done.returncode == 0, done.stdout + done.stderr
+    tables = [cells(line) for line in done.stdout.splitlines() if line.startswith("| regrelay")]
+    assert len(tables) == 2 and tables[0][2] == "1.00", done.stdout
+    assert 1.0 < float(tables[1][2]) < 1.3, done.stdout  # of the one that reads nothing no more than its layer
+
+
 def test_unknown_names_are_usage_errors():
     assert bench("--relays", "squid").returncode == 2
     assert bench("--relays", "squid", what="relay").returncode == 2
+    assert bench("--relays", "splicer", what="tunnel").returncode == 2
     done = run([TOP / "dev", "bench"])
     assert done.returncode == 2 and "reload" in done.stderr
     assert run([TOP / "dev", "bench", "unknown"]).returncode == 2
