@@ -12,6 +12,10 @@
  * ahead. */
 #define RECEIVE_BYTES (256 * 1024)
 
+/* Read at a time: a buffer has room for the longest head, but what a pull holds while its client takes nothing is what was
+ * read into it. */
+#define READ_BYTES (32 * 1024)
+
 #define KEEPALIVE_IDLE_S     30
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_PROBES     3
@@ -132,6 +136,8 @@ ssize_t conn_fill(struct conn *c)
 	size_t room = buf_room(&c->in);
 	if (room == 0)
 		return -ENOBUFS;
+	if (room > READ_BYTES)
+		room = READ_BYTES;
 	if (!c->transport.readable)
 		return -EAGAIN;
 	ssize_t n = transport_read(&c->transport, buf_tail(&c->in), room);
