@@ -34,7 +34,7 @@ class Backend:
     """Attributes: address; manifest, blob (targets), manifest_digest, blob_digest (sha256 in hex), manifest_size,
     blob_size."""
 
-    def __init__(self, directory, blob_size=BLOB_SIZE):
+    def __init__(self, directory, blob_size=BLOB_SIZE, connections=4096):
         root = pathlib.Path(directory) / "files"
         data = (random.Random(42).randbytes(1 << 20) * (blob_size // (1 << 20) + 1))[:blob_size]
         self.blob_size = blob_size
@@ -51,7 +51,7 @@ class Backend:
             path.parent.mkdir(parents=True)
             path.write_bytes(content)
         port = ports.free_port()
-        self._nginx = Nginx(directory, port=port, http=_HTTP.format(port=port, root=root))
+        self._nginx = Nginx(directory, port=port, http=_HTTP.format(port=port, root=root), connections=connections)
         self.address = f"127.0.0.1:{port}"
 
     def __enter__(self):

@@ -1,13 +1,15 @@
 /* drain: clients that cost little: ask for one target over and over, throw the bodies away, look at their lengths.
- *   drain PORT TARGET LENGTH CONNECTIONS REQUESTS SECONDS [idle]
+ *   drain PORT TARGET LENGTH CONNECTIONS REQUESTS SECONDS [idle|held]
  * REQUESTS answers over CONNECTIONS kept connections to 127.0.0.1; bodies are dropped in the kernel (MSG_TRUNC).  Prints
  * {"answers": N, "bytes": N, "seconds": S}.  Any answer other than 200 with Content-Length: LENGTH and so many bytes ends it
- * with status 1; SECONDS is a bound (SIGALRM).  idle: in the end prints "ready" and keeps the connections. */
+ * with status 1; SECONDS is a bound (SIGALRM).  idle: in the end prints "ready" and keeps the connections.  held: when all have
+ * asked prints "asked", and reads nothing before SIGUSR1. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -151,12 +153,33 @@ static void run(void)
 	}
 }
 
+static void say(const char *word)
+{
+	printf("%s\n", word);
+	(void)fflush(stdout);
+}
+
+static void wait_for_leave(const sigset_t *usr1)
+{
+	int number;
+
+	say("asked");
+	(void)sigwait(usr1, &number);
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 7 && !(argc == 8 && strcmp(argv[7], "idle") == 0)) {
-		fprintf(stderr, "usage: drain PORT TARGET LENGTH CONNECTIONS REQUESTS SECONDS [idle]\n");
+	const char *mode = argc == 8 ? argv[7] : "";
+	const bool idle = strcmp(mode, "idle") == 0, held = strcmp(mode, "held") == 0;
+	sigset_t usr1;
+
+	if (argc != 7 && !(argc == 8 && (idle || held))) {
+		fprintf(stderr, "usage: drain PORT TARGET LENGTH CONNECTIONS REQUESTS SECONDS [idle|held]\n");
 		return 2;
 	}
+	(void)sigemptyset(&usr1);
+	(void)sigaddset(&usr1, SIGUSR1);
+	(void)sigprocmask(SIG_BLOCK, &usr1, NULL);
 	const uint16_t port = (uint16_t)strtoul(argv[1], NULL, 10);
 	const size_t count = strtoull(argv[4], NULL, 10);
 	length = strtoull(argv[3], NULL, 10);
@@ -173,11 +196,12 @@ int main(int argc, char **argv)
 		open_client(&clients[i], port);
 		ask(&clients[i]);
 	}
+	if (held)
+		wait_for_leave(&usr1);
 	run();
 	printf("{\"answers\": %s, \"bytes\": %" PRIu64 ", \"seconds\": %.6f}\n", argv[5], bytes, seconds_now() - begin);
-	if (argc == 8) {
-		printf("ready\n");
-		(void)fflush(stdout);
+	if (idle) {
+		say("ready");
 		(void)pause(); /* until a signal ends it */
 	}
 	return 0;

@@ -14,7 +14,7 @@ _FRAME = """daemon off;
 pid {dir}/nginx.pid;
 {user}worker_processes {workers};
 error_log {dir}/error.log;
-{main}events {{ worker_connections 4096; }}
+{main}events {{ worker_connections {connections}; }}
 http {{
 	client_body_temp_path {dir}/tmp-body;
 	proxy_temp_path {dir}/tmp-proxy;
@@ -44,9 +44,9 @@ def sample(directory, *, port, proxy, host, addresses=("127.0.0.1", "[::1]")):
     return _SAMPLE.format(dir=directory, listen=listen, proxy=proxy, host=host)
 
 
-def configuration(directory, http, *, workers=1, user="", main=""):
+def configuration(directory, http, *, workers=1, user="", main="", connections=4096):
     """A whole one; all that nginx writes is in the directory."""
-    return _FRAME.format(dir=directory, workers=workers, user=user, main=main, http=http)
+    return _FRAME.format(dir=directory, workers=workers, user=user, main=main, http=http, connections=connections)
 
 
 def available():
@@ -57,10 +57,10 @@ class Nginx:
     """A running nginx: localhost:port relays to proxy ("127.0.0.1:20003") for the virtual host ("name:port").
 
     http: lines for the http block instead of the sample's; they must listen on 127.0.0.1:port.  main: lines above it.
-        addresses: where the sample's server listens."""
+        addresses: where the sample's server listens.  connections: of a worker, on both sides."""
 
     def __init__(self, directory, *, proxy=None, host=None, http=None, main="", workers=1, port=None, survive=False,
-                 addresses=("127.0.0.1", "[::1]")):
+                 connections=4096, addresses=("127.0.0.1", "[::1]")):
         self.dir = pathlib.Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.port = port or ports.free_port()
@@ -68,7 +68,7 @@ class Nginx:
         user = "user root;\n" if os.geteuid() == 0 else ""  # workers must reach a directory of mode 0700
         if http is None:
             http = sample(self.dir, port=self.port, proxy=proxy, host=host, addresses=addresses)
-        config.write_text(configuration(self.dir, http, workers=workers, user=user, main=main))
+        config.write_text(configuration(self.dir, http, workers=workers, user=user, main=main, connections=connections))
         self.process = Process(["nginx", "-p", self.dir, "-c", config, "-e", self.dir / "error.log"],
                                log=self.dir / "nginx.log", name="nginx", survive=survive)
         with starting(self.process):
