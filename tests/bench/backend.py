@@ -7,7 +7,7 @@ import json
 import pathlib
 import random
 
-from tools import ports
+from tools import census, ports
 from tools.nginx import Nginx
 
 VHOST = "myregistry.kyma:25002"
@@ -53,6 +53,9 @@ class Backend:
         port = ports.free_port()
         self._nginx = Nginx(directory, port=port, http=_HTTP.format(port=port, root=root), connections=connections)
         self.address = f"127.0.0.1:{port}"
+
+    def pids(self):
+        return [pid for pid, state in census.session(self._nginx.process.pid).items() if state != "Z"]
 
     def __enter__(self):
         return self

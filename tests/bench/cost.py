@@ -6,11 +6,14 @@ import json
 import os
 import pathlib
 import re
+import resource
 import signal
+import time
 
 from load import SECONDS
 from tools import census
 from tools.process import Process, ProcessError, run
+from tools.rawhttp import Connection
 from tools.relay import BUILD
 
 _DRAIN = BUILD / "tests/bench/drain"
@@ -19,6 +22,8 @@ _SUMMARY = re.compile(r"^ +(\d+) requests in ([\d.]+)(us|ms|s|m|h),", re.MULTILI
 _LATENCY = re.compile(r"^ +(50|99)% +([\d.]+)(us|ms|s|m)$", re.MULTILINE)
 _BOUND = 300    # seconds for one load
 IDLE_CLIENTS = 1000
+SIZES = range(1, 70_001, 211)
+LATE = 0.04     # seconds
 
 
 def cpu_seconds(pids):
@@ -31,7 +36,7 @@ def cpu_seconds(pids):
 
 
 class _Spent:
-    """Processor seconds of a relay within the block."""
+    """Processor seconds of a relay's (or the backend's) processes within the block."""
 
     def __init__(self, relay):
         self._relay = relay
@@ -53,11 +58,19 @@ def drain(relay, target, size, clients, answers):
 
 
 def blobs(relay, backend, parallel, total):
-    """{"cpu s/GB", "GB/s"}: total blobs over `parallel` connections."""
-    with _Spent(relay) as spent:
+    """{"cpu s/GB", "cpu s/GB of all", "GB/s"}: total blobs over `parallel` connections; all are relay, backend and client."""
+    before = _children_seconds()
+    with _Spent(relay) as spent, _Spent(backend) as spent_there:
         done = drain(relay, backend.blob, backend.blob_size, parallel, total)
     gigabytes = done["bytes"] / 1e9
-    return {"cpu s/GB": spent.seconds / gigabytes, "GB/s": gigabytes / done["seconds"]}
+    of_all = spent.seconds + spent_there.seconds + _children_seconds() - before
+    return {"cpu s/GB": spent.seconds / gigabytes, "cpu s/GB of all": of_all / gigabytes, "GB/s": gigabytes / done["seconds"]}
+
+
+def _children_seconds():
+    """Of those that have ended: the client."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def requests(relay, backend, clients, seconds, close):
@@ -72,6 +85,22 @@ def requests(relay, backend, clients, seconds, close):
         raise ProcessError(f"wrk: {report.strip()}")
     return {"cpu us": spent.seconds / int(summary[1]) * 1e6, "p50 ms": latency["50"], "p99 ms": latency["99"],
             "per s": int(summary[1]) / float(summary[2]) / SECONDS[summary[3]]}
+
+
+def held_back(relay, backend):
+    """How many sizes of bodies (1 to 70,000 bytes, in steps of a prime) come late each time they are asked for: what is held
+    back until a timer of TCP's fires (a cork: 200 ms; a delayed acknowledgement: 40 ms) is so by its size, not by chance."""
+    with Connection(relay.port, timeout=_BOUND) as c:
+        return sum(all(_seconds(c, backend, size) > LATE for _ in range(3)) for size in SIZES)
+
+
+def _seconds(connection, backend, size):
+    begin = time.monotonic()
+    answer = connection.get(backend.blob, [("Range", f"bytes=0-{size - 1}")])
+    took = time.monotonic() - begin
+    if answer is None or answer.status != 206 or not answer.complete or len(answer.body) != size:
+        raise ProcessError(f"the first {size} bytes of a blob did not come")
+    return took
 
 
 def memory(relay):
