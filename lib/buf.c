@@ -37,7 +37,8 @@ int buf_borrow(struct buf *b, struct bufpool *p)
 		if (!b->mem)
 			return -ENOMEM;
 	}
-	p->in_use++;
+	if (++p->in_use > p->most)
+		p->most = p->in_use;
 	b->cap = p->size;
 	b->start = b->end = 0;
 	return 0;

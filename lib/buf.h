@@ -18,6 +18,7 @@ struct bufpool {
 	unsigned spare;  /* pieces kept */
 	unsigned keep;   /* at most so many */
 	unsigned in_use; /* pieces out */
+	unsigned most;   /* of in_use, since whoever looks at it set it back */
 	bool wipes;      /* what is returned is cleared: a process' own pool for secrets */
 	void *free;      /* chain through the first bytes of each */
 };

@@ -1,6 +1,8 @@
 /* What all sessions of a worker share.  Worker. */
 #include "service.h"
 
+#include <malloc.h>
+
 #include "access.h"
 #include "log.h"
 #include "session.h"
@@ -9,6 +11,7 @@
 #define HEADS_KEPT   16
 #define CROWDED_TELL_MS 10000
 #define ANSWERS_KEPT 16
+#define BURST        64 /* requests at one time, from which on it is one */
 
 void service_init(struct service *sv, struct loop *l, const struct conf *c, struct stats_slot *stats,
                   struct pulls_table *pulls, struct upstream *u, service_fn *on_end)
@@ -99,4 +102,17 @@ void service_cut(struct service *sv)
 			(void)session_close(s);
 		}
 	}
+}
+
+bool service_tidy(struct service *sv)
+{
+	const unsigned most = sv->heads.most;
+
+	if (most < BURST || sv->heads.in_use > most / 4)
+		return false;
+	sv->heads.most = sv->heads.in_use;
+#ifdef __GLIBC__
+	(void)malloc_trim(0);
+#endif
+	return true;
 }

@@ -48,4 +48,8 @@ void service_drain(struct service *sv);
 /* Ends every session now: what is under way breaks off with a reset. */
 void service_cut(struct service *sv);
 
+/* Called now and then: when a burst of requests is over, the memory that it left to malloc goes back to the system, which malloc
+ * alone would keep, for a few bytes of sessions live between.  True: it did. */
+bool service_tidy(struct service *sv);
+
 #endif

@@ -160,6 +160,8 @@ static void on_beat(struct timer *t)
 
 	tell_denied();
 	stats_set(&w->h->stats->beat_ms, clock_now_ms());
+	if (service_tidy(&w->service))
+		log_debug("a burst is over: its memory goes back to the system");
 	if (w->beats++ % BEATS_A_REPORT == 0)
 		stats_report_process(w->h->stats);
 	loop_timer_in(&w->loop, &w->beat, BEAT_MS, on_beat);

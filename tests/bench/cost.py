@@ -12,7 +12,7 @@ import time
 
 from load import SECONDS
 from tools import census
-from tools.process import Process, ProcessError, run
+from tools.process import Process, ProcessError, run, wait_until
 from tools.rawhttp import Connection
 from tools.relay import BUILD
 
@@ -109,8 +109,11 @@ def memory(relay):
 
 
 def memory_with_clients(relay, backend, directory):
-    """The same while IDLE_CLIENTS, which have had one answer each, keep their connections."""
+    """The same while IDLE_CLIENTS, which have had one answer each, keep their connections; once it stays the same."""
     command = [_DRAIN, relay.port, backend.manifest, backend.manifest_size, IDLE_CLIENTS, IDLE_CLIENTS, _BOUND, "idle"]
     with Process(command, log=pathlib.Path(directory) / "idle.log", stop_signal=signal.SIGKILL) as clients:
         clients.wait_line("^ready$", timeout=60)
-        return memory(relay)
+        seen = [-1.0]
+        wait_until(lambda: seen.append(memory(relay)) or abs(seen[-1] - seen[-2]) < 0.1, 30, "memory to stay the same",
+                   interval=0.7)
+        return seen[-1]

@@ -50,6 +50,22 @@ def memory(relay):
 
 
 @pytest.mark.skipif(is_sanitized(), reason="sanitizers' memory says nothing")
+def test_a_burst_leaves_no_memory_behind(start_relay, origin):
+    """A thousand clients ask at the same moment and stay: what their requests took is given back."""
+    origin.answer("/v2/", ok())
+    relay = start_relay(proxy=origin.address, env={"MALLOC_PERTURB_": "0"})
+    assert rawhttp.get(relay.port, "/v2/").status == 200
+    before = memory(relay)
+    clients = [connect(relay.port, b"") for _ in range(1000)]
+    for s in clients:
+        s.sendall(PING)
+    answered(clients)
+    wait_until(lambda: (memory(relay) - before) / len(clients) <= 3, 10, "memory to be given back")
+    for s in clients:
+        s.close()
+
+
+@pytest.mark.skipif(is_sanitized(), reason="sanitizers' memory says nothing")
 def test_a_crowd_of_slow_clients_does_not_disturb_the_others(start_relay, origin):
     origin.answer("/v2/", ok())
     origin.serve_blob(BLOB, DATA)

@@ -594,6 +594,26 @@ static void no_memory_for_a_fetch_is_503(void **state)
 	assert_true(heard(f, "X-Regrelay-Error: overloaded\r\n"));
 }
 
+static void memory_is_given_back_after_a_burst(void **state)
+{
+	struct fixture *f = *state;
+	struct buf held[64] = { 0 };
+
+	assert_false(service_tidy(&f->service));
+	for (size_t i = 0; i < ARRAY_LEN(held); i++)
+		assert_int_equal(buf_borrow(&held[i], &f->service.heads), 0);
+	assert_false(service_tidy(&f->service)); /* it is not over */
+	for (size_t i = 0; i < ARRAY_LEN(held) - 17; i++)
+		buf_return(&held[i], &f->service.heads);
+	assert_false(service_tidy(&f->service));
+	buf_return(&held[ARRAY_LEN(held) - 1], &f->service.heads);
+	assert_true(service_tidy(&f->service));
+	assert_false(service_tidy(&f->service)); /* once */
+	for (size_t i = 0; i < ARRAY_LEN(held); i++)
+		buf_return(&held[i], &f->service.heads);
+	assert_false(service_tidy(&f->service));
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -610,6 +630,7 @@ int main(void)
 		T(idle_connection_is_closed_quietly), T(client_that_takes_nothing_is_cut),
 		T(source_that_forgets_its_deadline_is_504), T(drain_closes_after_the_next_answer),
 		T(drain_waits_a_little_for_idle_clients), T(cut_resets_what_runs), T(no_memory_for_a_fetch_is_503),
+		T(memory_is_given_back_after_a_burst),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
