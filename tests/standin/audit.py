@@ -4,6 +4,10 @@
     {"what": "request", "request": 7, "connection": 3, "at": 1.26, "raw": "GET ...", "method", "target", "headers"}
     {"what": "answer", "request": 7, "at": 1.3, "status": 200, "by": "backend", "backend": 3, "bytes": 4096,
      "end": "complete"}
+    {"what": "socks", "connection": 4, "at": 1.3, "methods": [128], "method": 128, "token": "ey...", "location": "",
+     "host": "h:443", "atyp": 3, "reply": 0}        however far it came; what was not said is null
+    {"what": "tunnel", "connection": 4, "at": 2.1, "host": "h:443", "backend": 4, "up": 700, "down": 4096,
+     "end": "backend"}
     {"what": "close", "connection": 3, "at": 1.4, "why": "client"}
 
 Heads come raw, credentials included: a file for tests, readable by its owner only.

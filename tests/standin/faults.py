@@ -11,6 +11,15 @@ count (how many times it strikes; null: until it is removed) for all.
     close                      send it without length or chunks: the end of the connection ends it
     no-range                   drop the Range header: the whole body comes, with 200
     answer     status, text    answer so, instead of the backend
+
+Through a SOCKS tunnel, where the target is the virtual "host:port", bytes are counted as they are (of TLS: its records)
+towards the client; chunked, close, no-range and answer have no meaning there, but these have:
+
+    refuse     code            reply with that code instead of 00
+    speak      step, hex, then say these bytes instead of the answer of a step ("method", "token", "reply"); path is not
+                               looked at before the reply.  then: "wait" (say no more), "on" (as if it had been the
+                               answer), "fin", "rst"
+    early      hex             these bytes in one write with the reply, in front of the backend's own
 """
 import asyncio
 import dataclasses
@@ -20,7 +29,9 @@ from mapping import Wrong
 from wire import PIECE
 
 _WANTS = {"cut": ("at", "how"), "stall": ("at", "seconds"), "slow": ("rate",), "corrupt": ("at",), "chunked": (),
-          "close": (), "no-range": (), "answer": ("status", "text")}
+          "close": (), "no-range": (), "answer": ("status", "text"), "refuse": ("code",),
+          "speak": ("step", "hex", "then"), "early": ("hex",)}
+_CHOICES = {"how": ("fin", "rst"), "step": ("method", "token", "reply"), "then": ("wait", "on", "fin", "rst")}
 
 
 class Cut(Exception):
@@ -40,6 +51,10 @@ class Fault:
     rate: float = 0
     status: int = 502
     text: str = ""
+    code: int = 1
+    step: str = "reply"
+    hex: str = ""
+    then: str = "wait"
     path: str = ""
     count: int = None
     struck: int = 0
@@ -67,8 +82,13 @@ def fault_of(values):
     unknown = set(values) - {"kind", "path", "count", *_WANTS[kind]}
     if unknown:
         raise Wrong(f"{kind} has no {', '.join(sorted(unknown))}")
-    if values.get("how", "fin") not in ("fin", "rst"):
-        raise Wrong("how is fin or rst")
+    for name, choices in _CHOICES.items():
+        if values.get(name, choices[0]) not in choices:
+            raise Wrong(f"{name} is {' or '.join(choices)}")
+    try:
+        bytes.fromhex(values.get("hex", ""))
+    except ValueError as e:
+        raise Wrong(f"hex: {e}") from None
     if kind == "slow" and not values.get("rate", 0) > 0:
         raise Wrong("slow wants a rate > 0")
     try:
@@ -100,16 +120,16 @@ class Faults:
     def list(self):
         return [dataclasses.asdict(f) for f in self._all.values()]
 
-    def on(self, target):
-        """Those that concern a request for target."""
-        return [f for f in self._all.values() if f.matches(target)]
+    def on(self, target=None):
+        """Those that concern a request for target (None: it is not known yet)."""
+        return [f for f in self._all.values() if target is None or f.matches(target)]
 
 
 # --- their effect -----------------------------------------------------------------------------------------------
 
-def struck(faults, kind):
-    """The first of that kind that strikes now, or None."""
-    return next((f for f in faults if f.kind == kind and f.strike()), None)
+def struck(faults, kind, step=None):
+    """The first of that kind (and step) that strikes now, or None."""
+    return next((f for f in faults if f.kind == kind and step in (None, f.step) and f.strike()), None)
 
 
 async def before_head(faults):

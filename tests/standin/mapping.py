@@ -25,7 +25,7 @@ class Resource:
 class Mapping:
     """One access control entry."""
     host: str                     # virtual "host:port"
-    backend: str                  # "http(s)://address:port": where the connection goes
+    backend: str                  # "http(s)://address:port": where the connection goes; "tcp://...": protocol TCP
     internal: str = ""            # "host:port" as the Cloud Connector knows it; default: the virtual one
     ca: str = ""                  # PEM file, the backend trust store
     host_mode: str = "internal"   # Host towards the backend: "internal" (and X-Forwarded-Host) or "virtual"
@@ -35,14 +35,18 @@ class Mapping:
 
     def __post_init__(self):
         url = urllib.parse.urlsplit(self.backend)
-        if url.scheme not in ("http", "https") or not url.hostname or ":" not in self.host:
-            raise Wrong(f"mapping of {self.host!r}: want host:port and a backend http(s)://address:port")
+        self.raw = url.scheme in ("tcp", "tls")
+        if url.scheme not in ("http", "https", "tcp", "tls") or not url.hostname or ":" not in self.host:
+            raise Wrong(f"mapping of {self.host!r}: want host:port and a backend http(s)://address:port or "
+                        "tcp://, tls://")
+        if self.raw and not url.port:
+            raise Wrong(f"mapping of {self.host}: {self.backend} has no port")
         if self.host_mode not in ("internal", "virtual"):
             raise Wrong(f"mapping of {self.host}: host_mode is internal or virtual, not {self.host_mode!r}")
         self.address = url.hostname, url.port or (443 if url.scheme == "https" else 80)
         self.internal = self.internal or self.host
         self.name = self.internal.rpartition(":")[0]
-        self.tls = _tls_context(self.ca) if url.scheme == "https" else None
+        self.tls = _tls_context(self.ca) if url.scheme in ("https", "tls") else None
 
     def allows(self, path):
         return any(resource.allows(path) for resource in self.resources)
@@ -57,13 +61,14 @@ class Location:
     up: list = dataclasses.field(default_factory=list)     # Pipes, one a physical connection
     down: list = dataclasses.field(default_factory=list)
 
-    def find(self, host):
-        """The exposed mapping of a virtual host:port, or None.  Host names have no case."""
-        return next((m for m in self.mappings if m.exposed and m.host.lower() == host.lower()), None)
+    def find(self, host, raw=False):
+        """The exposed mapping of a virtual host:port, or None; raw: of protocol TCP.  Host names have no case."""
+        return next((m for m in self.mappings if m.exposed and m.raw == raw and m.host.lower() == host.lower()), None)
 
     def virtual_of(self, internal):
         """Virtual host:port of an internal one, the first if several lead there, or None."""
-        return next((m.host for m in self.mappings if m.exposed and m.internal.lower() == internal.lower()), None)
+        return next((m.host for m in self.mappings
+                     if m.exposed and not m.raw and m.internal.lower() == internal.lower()), None)
 
     def pipes(self, connection):
         """(up, down) of the physical connection that carries a logical one."""

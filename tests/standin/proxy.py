@@ -22,22 +22,24 @@ class Proxy:
         self.live = set()
         self.outage = False            # every request gets 503, as while a Cloud Connector fails over
         self.changed = asyncio.Event() # set for a moment when a location's tunnel changes
-        self._address = self._server = None
+        self._doors, self._servers = {}, {}  # address -> class of its connections; -> server, while it is open
 
-    async def listen(self, host, port):
-        self._server = await link.listen(host, port, self._connected)
-        self._address = self._server.sockets[0].getsockname()[:2]
-        return self._address
+    async def listen(self, host, port, kind=None):
+        """Opens a port; what kind of Connection it takes (default: HTTP).  Returns its address."""
+        server = await link.listen(host, port, lambda client: self._connected(client, kind or Connection))
+        address = server.sockets[0].getsockname()[:2]
+        self._doors[address], self._servers[address] = kind, server
+        return address
 
     async def relisten(self):
-        if self._server is None:
-            await self.listen(*self._address)
+        for address, kind in list(self._doors.items()):
+            if address not in self._servers:
+                await self.listen(*address, kind)
 
     def refuse(self):
         """Connections are refused until relisten()."""
-        if self._server:
-            self._server.close()
-            self._server = None
+        while self._servers:
+            self._servers.popitem()[1].close()
 
     def cut_all(self, reset=False):
         """Ends every connection now; how many."""
@@ -50,8 +52,8 @@ class Proxy:
         self.changed.set()
         self.changed.clear()
 
-    async def _connected(self, client):
-        connection = Connection(self, client)
+    async def _connected(self, client, kind):
+        connection = kind(self, client)
         self.live.add(connection)
         try:
             await connection.run()
@@ -88,10 +90,7 @@ class Connection:
     async def _serve(self):
         """Returns True when the client's connection shall end by RST."""
         try:
-            while (head := await self._next()) is not None:
-                if not await self._exchange(head):
-                    self.why = "answered"
-                    return False
+            await self._converse()
         except faults.Cut as e:
             self.why = f"fault: cut by {e.how}"
             return e.how == "rst"
@@ -103,6 +102,13 @@ class Connection:
         except OSError as e:
             self.why = f"error: {e}"
         return False
+
+    async def _converse(self):
+        """One request after the other; sets why when it ends them itself."""
+        while (head := await self._next()) is not None:
+            if not await self._exchange(head):
+                self.why = "answered"
+                return
 
     async def _next(self):
         """The next request; None when there will be none."""
@@ -134,7 +140,7 @@ class Connection:
         try:
             body = wire.request_framing(head)
             host, path = self._check(head)
-            location = await self._tunnel(head)
+            location = await self._tunnel(head.get("SAP-Connectivity-SCC-Location_ID") or "")
             up, down = location.pipes(self.number)
             await up.carry(len(head.raw))
             mapping = self._bound(connector.admit, location, host, path, head)
@@ -179,7 +185,7 @@ class Connection:
             scheme, _, token = (head.get("Proxy-Authorization") or "").partition(" ")
             if not scheme:
                 raise Refused(407, texts.NO_TOKEN, "proxy")
-            if scheme.lower() != "bearer" or not token or (settings.tokens and token not in settings.tokens):
+            if scheme.lower() != "bearer" or not token:
                 raise Refused(407, "Proxy Authentication Required: the token is not valid", "proxy")
             self._check_token(token, 407)
         elif settings.mode == "service-token":
@@ -189,15 +195,13 @@ class Connection:
             self._check_token(token, settings.service_token_status)
 
     def _check_token(self, token, status):
-        settings = self.settings
-        if settings.token_key:
-            why = tokens.problem(token, settings.token_key, settings.token_clients, settings.tokens_since)
-            if why:
-                raise Refused(status, f"Invalid token: {why}", "proxy")
+        why = tokens.unwanted(token, self.settings)
+        if why:
+            raise Refused(status, f"Invalid token: {why}", "proxy")
 
-    async def _tunnel(self, head):
-        """The location whose open tunnel the request takes."""
-        settings, wanted = self.settings, head.get("SAP-Connectivity-SCC-Location_ID") or ""
+    async def _tunnel(self, wanted):
+        """The location of that id, whose open tunnel is taken."""
+        settings = self.settings
         if self.location is not None and self.location != wanted:
             raise Refused(400, texts.other_tunnel(settings.subaccount, self.location), "proxy")
         location = self.proxy.locations.get(wanted)

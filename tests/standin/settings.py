@@ -27,6 +27,11 @@ class Settings:
     redirect_scheme: str = "https"      # [A] of a Location whose host was rewritten
     forwarded_host: str = "replace"     # [A] X-Forwarded-Host of the caller; "keep"
     ssl_client_cert: bool = True        # [S] inject SSL_CLIENT_CERT, empty
+    socks_methods: list = dataclasses.field(default_factory=lambda: [0])  # [A] SOCKS, trusted: taken, best first
+    socks_token_status: int = 1         # [A] status byte of a token that is refused
+    socks_open_code: int = 1            # [A] reply code when the tunnel does not open in time
+    socks_bound: str = "ipv4"           # [S] kind of address in replies; or "name"
+    socks_writes: str = "whole"         # [A] answers go out at once; "bytes": one byte a segment
 
     def change(self, values):
         """Sets some; KeyError for an unknown one, TypeError for a value of another kind."""

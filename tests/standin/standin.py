@@ -13,6 +13,7 @@ from control import Control
 from mapping import Wrong
 from proxy import Proxy
 from settings import Settings
+from socks import Tunnel
 
 _EXAMPLE = """\
 example:
@@ -21,7 +22,7 @@ example:
   curl -H 'Host: myregistry.kyma:25002' http://127.0.0.1:20003/v2/
 
 --config takes the same and more as JSON; flags beat it:
-  {"listen": "127.0.0.1:20003", "control": "127.0.0.1:20080", "audit": "audit.jsonl",
+  {"listen": "127.0.0.1:20003", "socks": "127.0.0.1:20004", "control": "127.0.0.1:20080", "audit": "audit.jsonl",
    "locations": [{"id": "", "rtt_ms": 40, "mbit": 50, "connections": 1}],
    "mappings": [{"location": "", "host": "myregistry.kyma:25002", "backend": "https://127.0.0.1:5000", "ca": "ca.pem",
                  "internal": "myregistry.kyma:25002", "host_mode": "internal",
@@ -37,6 +38,8 @@ def arguments(argv):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", metavar="FILE", help="configuration as JSON")
     parser.add_argument("--listen", metavar="HOST:PORT", help="the proxy's address (default 127.0.0.1:20003)")
+    parser.add_argument("--socks", metavar="HOST:PORT", help="the proxy's SOCKS5 address (default: none); the backends "
+                        "of its hosts are tcp://ADDRESS:PORT (or tls://: the Cloud Connector speaks TLS to them)")
     parser.add_argument("--control", metavar="HOST:PORT", help="the control port (default: none)")
     parser.add_argument("--audit", metavar="FILE", help="where to write what was seen, as JSON lines")
     parser.add_argument("--map", metavar="VHOST:PORT=URL", action="append", default=[],
@@ -52,7 +55,7 @@ def arguments(argv):
 def configuration(args):
     """One dict from file and flags."""
     config = json.loads(pathlib.Path(args.config).read_text()) if args.config else {}
-    for name in ("listen", "control", "audit"):
+    for name in ("listen", "socks", "control", "audit"):
         if getattr(args, name):
             config[name] = getattr(args, name)
     for one in args.map:
@@ -65,7 +68,7 @@ def configuration(args):
     for one in args.set:
         name, _, value = one.partition("=")
         config.setdefault("settings", {})[name] = json.loads(value)
-    unknown = set(config) - {"listen", "control", "audit", "locations", "mappings", "settings"}
+    unknown = set(config) - {"listen", "socks", "control", "audit", "locations", "mappings", "settings"}
     if unknown:
         raise Wrong(f"unknown: {', '.join(sorted(unknown))}")
     return config
@@ -89,6 +92,9 @@ async def serve(config):
     proxy = build(config)
     host, port = await proxy.listen(*_address(config.get("listen", "127.0.0.1:20003")))
     words = f"standin: listening on {host}:{port}"
+    if config.get("socks"):
+        host, port = await proxy.listen(*_address(config["socks"]), Tunnel)
+        words += f", SOCKS5 on {host}:{port}"
     if config.get("control"):
         host, port = await Control(proxy).listen(*_address(config["control"]))
         words += f", control on {host}:{port}"

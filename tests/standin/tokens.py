@@ -12,6 +12,15 @@ def make(key, claims):
     return f"{text}.{_coded(_signature(key, text))}"
 
 
+def unwanted(token, settings):
+    """Why a token is not taken under these settings.Settings, or None."""
+    if settings.tokens and token not in settings.tokens:
+        return "it is not valid"
+    if not settings.token_key:
+        return None
+    return problem(token, settings.token_key, settings.token_clients, settings.tokens_since)
+
+
 def problem(token, key, clients, since):
     """Why a token is not taken, or None: signature, expiry, client_id (of clients, when there are any), age."""
     text, _, signature = token.rpartition(".")

@@ -5,7 +5,10 @@
         ...                                          # more hosts: mappings=[mapping("auth.corp:8443", tokenserver)]
         standin.fault("cut", at=1000, count=1)
         standin.requests()                           # what came: Request(connection, method, target, headers, ...)
+
+Its SOCKS5 port is standin.socks; what it exposes there are mappings with raw=True, and what came is standin.tunnels().
 """
+import base64
 import dataclasses
 import http.client
 import json
@@ -35,15 +38,40 @@ class Request:
         return [v for n, v in self.headers if n.lower() == name.lower()]
 
 
-def mapping(host, server, *, location="", internal="", host_mode="internal", resources=("/",), **more):
+@dataclasses.dataclass(frozen=True)
+class Tunnel:
+    """What a client of the SOCKS5 port said; None is what it did not come to say."""
+    connection: int      # 1, 2, ... in order of accept, over both ports
+    methods: list        # offered, as numbers
+    method: int          # taken
+    token: str
+    location: str
+    host: str            # "name:port" that it asked for
+    atyp: int            # kind of that name: 1 or 3
+    reply: int           # what it was told
+
+    @property
+    def serial(self):
+        """jti of its token, None when that is no JWT of ours."""
+        try:
+            body = self.token.split(".")[1]
+            return json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))).get("jti")
+        except (AttributeError, IndexError, ValueError):
+            return None
+
+
+def mapping(host, server, *, location="", internal="", host_mode="internal", resources=("/",), raw=False, **more):
     """An entry of Standin's mappings: server (a Registry, TokenServer, Storage, Redirector: whatever has url and
-    certificate) exposed as host.  internal: its "name:port" on premise, which TLS checks; default: host."""
-    return {"location": location, "host": host, "backend": server.url, "ca": str(server.certificate or ""),
+    certificate) exposed as host.  internal: its "name:port" on premise, which TLS checks; default: host.
+    raw: of the protocol TCP, for the SOCKS5 port; whoever asks there speaks TLS himself."""
+    url = f"tcp://127.0.0.1:{server.port}" if raw else server.url
+    return {"location": location, "host": host, "backend": url, "ca": "" if raw else str(server.certificate or ""),
             "internal": internal, "host_mode": host_mode, "resources": list(resources), **more}
 
 
 class Standin:
-    """A running stand-in.  Attributes: address, port, control (its control port), dir, process."""
+    """A running stand-in.  Attributes: address, port, socks and socks_port (SOCKS5), control (its control port), dir,
+    process."""
 
     def __init__(self, directory, *, registry=None, host=VHOST, resources=("/",), mode="trusted",
                  location="", rtt_ms=0, mbit=0, connections=1, host_mode="internal", mappings=(), locations=(),
@@ -53,13 +81,14 @@ class Standin:
         configuration.  settings: knobs of tests/standin/settings.py.  address: where it listens."""
         self.dir = pathlib.Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
-        self.port, self.control = ports.free_ports(2)
-        self.address = f"{address}:{self.port}"
+        self.port, self.socks_port, self.control = ports.free_ports(3)
+        self.address, self.socks = f"{address}:{self.port}", f"{address}:{self.socks_port}"
         self._audit = self.dir / "audit.jsonl"
         mappings = list(mappings)
         if registry:
             mappings.insert(0, mapping(host, registry, location=location, host_mode=host_mode, resources=resources))
-        config = {"listen": self.address, "control": f"127.0.0.1:{self.control}", "audit": str(self._audit),
+        config = {"listen": self.address, "socks": self.socks, "control": f"127.0.0.1:{self.control}",
+                  "audit": str(self._audit),
                   "locations": [{"id": location, "rtt_ms": rtt_ms, "mbit": mbit, "connections": connections},
                                 *locations],
                   "mappings": mappings, "settings": {"mode": mode, **(settings or {})}}
@@ -81,6 +110,11 @@ class Standin:
         """All request heads that came so far."""
         return [Request(e["connection"], e["request"], e["raw"], e["method"], e["target"],
                         [tuple(pair) for pair in e["headers"]]) for e in self.audit("request")]
+
+    def tunnels(self, reply=None):
+        """All conversations of the SOCKS5 port so far that came to a reply or ended; of one reply, or all."""
+        names = [field.name for field in dataclasses.fields(Tunnel)]
+        return [Tunnel(*(e[name] for name in names)) for e in self.audit("socks") if reply in (None, e["reply"])]
 
     def state(self):
         """Counters, settings, locations, faults."""
