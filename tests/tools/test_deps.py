@@ -118,7 +118,7 @@ def test_containerd_of_a_vendor_will_do(machine):
 def test_no_daemon_may_start_while_it_installs(machine):
     assert machine.deps().returncode == 0
     assert "exit 101" in (machine.state / "policy-seen").read_text() and not machine.policy.exists()
-    for unit in ("containerd", "docker-registry", "squid", "haproxy", "nginx"):
+    for unit in ("containerd", "docker-registry", "squid", "tinyproxy", "haproxy", "nginx"):
         assert f"disable {unit}.service" in machine.calls()
 
 
