@@ -6,6 +6,9 @@
 
 On premise they are called registry.corp:5000, auth.corp:8443 and minio.corp:9000; the Cloud Connector exposes each
 under another name.  The front serves the token server too.
+
+Through the stand-in's SOCKS5 port, or another proxy that makes tunnels, they go by their own names (raw_section(), raw),
+and without any proxy by address (direct_section(); realm and to as they are by default).
 """
 import base64
 
@@ -23,7 +26,8 @@ STORAGE, STORAGE_VHOST = "minio.corp:9000", "minio.kyma:9000"
 
 
 class Landscape:
-    """Attributes: auth (TokenServer), registry, storage, front (Redirector), standin, image."""
+    """Attributes: auth (TokenServer), registry, storage, front (Redirector), standin, image, certificate (the CA's), raw
+    ({"name:port": port of 127.0.0.1} of all three)."""
 
     def __init__(self, directory, stack, *, realm=None, auth_tls=True, redirects=True, to=None, layers=(300_000, 1000),
                  repository="team/app", tag="t1", standin=None):
@@ -37,10 +41,14 @@ class Landscape:
         self.storage = start(Storage(directory / "storage", registry=self.registry, authority=ca))
         self.front = start(Redirector(directory / "front", registry=self.registry, storage=self.storage,
                                       token=self.auth, to=to, authority=ca, name=name))
+        self.certificate, self._entry = ca.certificate, self.front if redirects else self.registry
+        behind = {REGISTRY: self._entry, AUTH: self.auth, STORAGE: self.storage}
+        self.raw = {host: server.port for host, server in behind.items()}
         self.standin = start(Standin(directory / "standin", mappings=[
-            mapping(VHOST, self.front if redirects else self.registry, internal=REGISTRY),
+            mapping(VHOST, self._entry, internal=REGISTRY),
             mapping(AUTH_VHOST, self.auth, internal=AUTH),
-            mapping(STORAGE_VHOST, self.storage, internal=STORAGE)], **(standin or {})))
+            mapping(STORAGE_VHOST, self.storage, internal=STORAGE),
+            *(mapping(host, server, raw=True) for host, server in behind.items())], **(standin or {})))
         self.image = make_image(directory / "image", layers=list(layers), seed=1)
         self.registry.push(self.image, f"{repository}:{tag}")
         self.begin()
@@ -50,6 +58,17 @@ class Landscape:
         """Keys of a relay's [registry] that make it complete, more of them over it."""
         return {"host": VHOST, "token_hosts": f"{AUTH}={AUTH_VHOST}", "redirect_hosts": f"{STORAGE}={STORAGE_VHOST}",
                 **more}
+
+    def raw_section(self, **more):
+        """The same for a proxy that makes tunnels: the relay itself speaks TLS, with the names on premise."""
+        return {"host": REGISTRY, "scheme": "https", "ca_file": self.certificate, "token_hosts": AUTH,
+                "redirect_hosts": STORAGE, **more}
+
+    def direct_section(self, **more):
+        """The same without a proxy (or for one that makes tunnels to whatever it can resolve)."""
+        return {"host": f"localhost:{self._entry.port}", "scheme": "https", "ca_file": self.certificate,
+                "token_hosts": f"127.0.0.1:{self.auth.port}", "redirect_hosts": f"127.0.0.1:{self.storage.port}",
+                "proxy": "none", **more}
 
     # --- what came ------------------------------------------------------------------------------------------------
 

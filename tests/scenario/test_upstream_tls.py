@@ -1,0 +1,483 @@
+"""TLS towards the registry, on every way where the relay speaks it: without a proxy, through SOCKS5, through CONNECT.
+
+What is refused is refused with its reason; what breaks off is gone on with; and nothing is taken from a server that has not
+proved its name."""
+import contextlib
+import hashlib
+import random
+import socket
+import ssl
+import threading
+import time
+
+import pytest
+from tools import certs, containerd, rawhttp, skopeo, ways
+from tools.flaky import Flaky
+from tools.landscape import Landscape
+from tools.origin import ok
+from tools.process import wait_until
+from tools.tlsserver import Step
+
+MANIFEST = "/v2/team/app/manifests/t1"
+BLOB = "/v2/team/app/blobs/sha256:" + "a" * 64
+SIZE = 1_000_000
+DATA = random.Random(9).randbytes(SIZE)
+MIB = 1 << 20
+
+
+@pytest.fixture(params=ways.KINDS)
+def kind(request):
+    if ways.missing(request.param):
+        pytest.skip(ways.missing(request.param))
+    return request.param
+
+
+@pytest.fixture
+def direct():
+    if ways.missing("direct"):
+        pytest.skip(ways.missing("direct"))
+    return "direct"
+
+
+@pytest.fixture
+def site(tmp_path, stack):
+    one = ways.Site(tmp_path, stack)
+    one.origin.answer(MANIFEST, ok())
+    return one
+
+
+def get(relay, path=MANIFEST, headers=(), timeout=30, method="GET"):
+    with rawhttp.Connection(relay.port, timeout=timeout) as c:
+        return c.get(path, headers=headers, method=method)
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def assert_refused(answer, *words, statuses=(502, 503, 504)):
+    """An error of the relay's own that says one of these words."""
+    assert answer.status in statuses and answer.header("X-Regrelay-Error"), (answer.status, answer.reason)
+    assert any(word in answer.reason.lower() for word in words), answer.reason
+    assert answer.reason in answer.header("Warning")
+
+
+# --- certificates ----------------------------------------------------------------------------------------------------------
+
+BAD = {
+    "expired": (dict(dates=certs.PAST), "expired"),
+    "not yet valid": (dict(dates=certs.FUTURE), "not yet valid"),
+    "other name": (dict(name="other.corp"), "name"),
+    "part of the name": (dict(name="*.corp"), "name"),
+    "name in the subject alone": (dict(san=False), "name"),
+    "weak key": (dict(key=certs.WEAK), "weak"),
+    "for clients": (dict(client=True), "purpose"),
+}
+
+
+@pytest.mark.parametrize("wrong", [*BAD, "self-signed", "foreign"])
+def test_certificates_that_are_refused(start_relay, site, kind, wrong, tmp_path):
+    name = "localhost" if kind == "direct" else "registry.corp"
+    if wrong == "self-signed":
+        pair, words = certs.self_signed(tmp_path / "self", name), ("self-signed", "self signed")
+    elif wrong == "foreign":
+        pair, words = certs.Authority(tmp_path / "foreign", "foreign").issue(name), ("issuer", "verify the first", "self-signed")
+    else:
+        how, word = BAD[wrong]
+        how, words = {"name": name, **how}, (word,)
+        pair = site.ca.issue(how.pop("name"), **how)
+    server = site.serve(pair)
+    relay = start_relay(**site.way(kind, server=server))
+    for method in ("GET", "HEAD"):
+        answer = get(relay, method=method, headers=[("Authorization", "Basic canary")])
+        assert_refused(answer, *words)
+    assert not site.origin.requests, "not a byte of a request went to a server that had not proved its name"
+    assert server.full == server.resumed == 0 and server.refusals
+    assert relay.wait_log('"level": ?"warning"')
+    good = start_relay(**site.way("direct", server=site.tls)) if kind == "direct" else None
+    assert good is None or get(good).status == 200
+
+
+def test_a_good_one_and_what_the_server_was_told(start_relay, site, kind):
+    relay = start_relay(**site.way(kind))
+    assert get(relay).status == 200
+    assert site.tls.names == ["localhost" if kind == "direct" else "registry.corp"]
+    request, = site.origin.requests
+    assert request.target == MANIFEST and request.header("Host") == (
+        f"localhost:{site.tls.port}" if kind == "direct" else "registry.corp")
+
+
+def test_another_name_than_the_host(start_relay, site, kind):
+    """tls_name: what the certificate must say, where the host is another (a virtual one)."""
+    server = site.serve(site.ca.issue("inner.corp"))
+    assert_refused(get(start_relay(**site.way(kind, server=server))), "name")
+    assert get(start_relay(**site.way(kind, server=server, tls_name="inner.corp"))).status == 200
+    assert server.names[-1] == "inner.corp"
+
+
+def test_an_address_wants_an_address_in_the_certificate(start_relay, site, direct):
+    for names, good in ((("127.0.0.1",), True), (("localhost",), False)):
+        server = site.serve(site.ca.issue(*names))
+        answer = get(start_relay(**site.way(direct, server=server, host=f"127.0.0.1:{server.port}")))
+        assert (answer.status == 200) == good, answer.reason
+        if good:
+            assert server.names == [None], "an address is no server name (RFC 6066)"
+        else:
+            assert_refused(answer, "address", "name")
+
+
+def test_a_wildcard_stands_for_one_label(start_relay, site, kind):
+    server = site.serve(site.ca.issue("*.images.corp"))
+    assert get(start_relay(**site.way(kind, server=server, tls_name="eu.images.corp"))).status == 200
+    assert_refused(get(start_relay(**site.way(kind, server=server, tls_name="a.eu.images.corp"))), "name")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_client_certificate(start_relay, site, kind, version):
+    server = site.serve(client_ca=site.ca.certificate, least=version, most=version)
+    answer = get(start_relay(**site.way(kind, server=server)))
+    assert_refused(answer, "certificate", "handshake failure")
+    assert not site.origin.requests
+    pair = site.ca.issue("relay", client=True)
+    relay = start_relay(**site.way(kind, server=server, tls_client_certificate=pair.certificate, tls_client_key=pair.key))
+    assert get(relay).status == 200
+
+
+def test_no_certificate_of_ours_for_who_does_not_ask(start_relay, site, kind):
+    pair = site.ca.issue("relay", client=True)
+    relay = start_relay(**site.way(kind, tls_client_certificate=pair.certificate, tls_client_key=pair.key))
+    assert get(relay).status == 200
+
+
+# --- versions, stalls, garbage ---------------------------------------------------------------------------------------------
+
+def test_old_versions_are_refused(start_relay, site, kind):
+    server = site.serve(least=ssl.TLSVersion.TLSv1_1, most=ssl.TLSVersion.TLSv1_1)
+    assert_refused(get(start_relay(**site.way(kind, server=server))), "version", "protocol")
+    assert not site.origin.requests
+
+
+def test_garbage_instead_of_tls(start_relay, site, kind):
+    relay = start_relay(**site.way(kind))
+    site.tls.script(*[Step(say=b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")] * 20)
+    answer = get(relay)
+    assert_refused(answer, "tls", "version", "wrong")
+    assert b"evil" not in answer.body
+
+
+@pytest.mark.parametrize("raw", [0, 90])
+def test_a_stalled_handshake_has_its_time(start_relay, site, raw):
+    """The budget of a request counts what TLS takes; the thread of another request is not held up meanwhile."""
+    if ways.missing("connect"):
+        pytest.skip(ways.missing("connect"))
+    relay = start_relay(**site.way("connect", proxy={"header_budget": "1s"}))
+    site.tls.script(*[Step(raw=raw, how="stall")] * 4)
+    begin = time.monotonic()
+    results = []
+    stuck = threading.Thread(target=lambda: results.append(get(relay)))
+    stuck.start()
+    site.tls.wait(lambda: site.tls.accepted >= 1)
+    site.tls.script()
+    assert get(relay).status == 200
+    stuck.join()
+    assert results[0].status in (200, 504) and time.monotonic() - begin < 10
+    if results[0].status == 504:
+        assert_refused(results[0], "tls", "handshake", "within", "time")
+    site.tls.wait(lambda: site.tls.open <= 1)
+
+
+@pytest.mark.parametrize("how", ["fin", "rst"])
+@pytest.mark.parametrize("raw", [0, 1, 90, 500])
+def test_a_handshake_that_breaks_off_is_tried_again(start_relay, site, direct, raw, how):
+    relay = start_relay(**site.way(direct))
+    site.tls.script(Step(raw=raw, how=how))
+    assert get(relay).status == 200
+    assert site.tls.accepted == 2 and len(site.origin.requests) == 1
+
+
+# --- bodies that break off -------------------------------------------------------------------------------------------------
+
+def serve_blob(site, steps=(), data=DATA, **more):
+    return Flaky(site.origin, BLOB, data, steps, **more)
+
+
+def assert_whole(answer, data=DATA):
+    assert answer.status == 200 and answer.complete and digest(answer.body) == digest(data)
+
+
+def test_a_large_body(start_relay, site, kind):
+    data = random.Random(10).randbytes(24 * MIB)
+    serve_blob(site, data=data)
+    relay = start_relay(**site.way(kind))
+    for _ in range(3):
+        assert_whole(get(relay, BLOB), data)
+    assert site.tunnels(kind) == 1, "all went over one connection"
+
+
+@pytest.mark.parametrize("how", ["fin", "rst", "notify"])
+def test_cuts_at_random_bytes(start_relay, site, kind, how):
+    """Of the body, with and without a word; then of TLS itself, handshakes included."""
+    source = random.Random(f"{kind}{how}")
+    serve_blob(site)
+    relay = start_relay(**site.way(kind))
+    site.tls.script(*[Step(after=source.randrange(1, SIZE // 6), how=how) for _ in range(5)])
+    assert_whole(get(relay, BLOB))
+    assert site.tls.accepted == 6
+    # on the connection of before, which the first answer may have left in the pool
+    site.tls.cut()
+    site.tls.script(*[Step(raw=source.randrange(0, SIZE // 4), how=how) for _ in range(5)])
+    assert_whole(get(relay, BLOB))
+    assert relay.stat("regrelay_resumes_failed_total") == 0 and relay.stat("regrelay_aborted_transfers_total") == 0
+
+
+def test_a_changed_byte_is_noticed_and_gone_on_with(start_relay, site):
+    """What no plain connection can see: TLS refuses a record that was changed on its way."""
+    if ways.missing("socks5"):
+        pytest.skip(ways.missing("socks5"))
+    serve_blob(site)
+    relay = start_relay(**site.way("socks5"))
+    site.standin.fault("corrupt", at=300_000, count=1)
+    assert_whole(get(relay, BLOB))
+    assert site.tunnels("socks5") == 2
+
+
+@pytest.mark.parametrize("how", ["fin", "rst", "notify"])
+def test_a_body_that_only_its_end_ends(start_relay, site, direct, how):
+    """No length, no chunks: without close_notify its end is no end (RFC 8446, 6.1; RFC 9112, 9.8)."""
+    body = DATA[:50_000]
+    site.origin.route(BLOB, lambda request, send: send(b"HTTP/1.1 200 OK\r\n\r\n" + body) or "close")
+    relay = start_relay(**site.way(direct))
+    site.tls.script(*[Step(end=how)] * 10)
+    answer = get(relay, BLOB)
+    assert answer.status == 200
+    if how == "notify":
+        assert answer.complete and answer.body == body
+    else:
+        assert not answer.complete and answer.error == "reset" and body.startswith(answer.body)
+
+
+@pytest.mark.parametrize("how", ["fin", "rst"])
+def test_no_close_notify_behind_a_whole_body_is_no_harm(start_relay, site, kind, how):
+    site.origin.route(BLOB, lambda request, send: send(ok(DATA, headers=[("Connection", "close")])) or "close")
+    relay = start_relay(**site.way(kind))
+    site.tls.script(*[Step(end=how)] * 3)
+    assert_whole(get(relay, BLOB))
+    assert relay.stat("regrelay_resumes_total") <= (1 if how == "rst" else 0), "RST may overtake the last bytes"
+
+
+def test_garbage_within_a_body(start_relay, site, kind):
+    serve_blob(site)
+    relay = start_relay(**site.way(kind))
+    site.tls.script(Step(after=200_000, say=b"HTTP/1.1 200 OK\r\n\r\nevil" * 100, how="fin"))
+    assert_whole(get(relay, BLOB))
+    assert site.tls.accepted == 2
+
+
+def test_what_cannot_be_saved_never_looks_complete(start_relay, site, direct):
+    """A tag without validator cannot be resumed: the client gets a reset, not a clean end."""
+    serve_blob(site)
+    site.origin.route(MANIFEST, lambda request, send: send(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + bytes(5000)) or "close")
+    relay = start_relay(**site.way(direct))
+    answer = get(relay, MANIFEST)
+    assert not answer.complete and answer.error == "reset"
+
+
+def test_gone_for_a_while(start_relay, site, kind):
+    """All connections cut at once while several bodies are under way."""
+    data = random.Random(11).randbytes(16 * MIB)
+    serve_blob(site, data=data)
+    relay = start_relay(**site.way(kind, workers=2))
+    answers = []
+    pulls = [threading.Thread(target=lambda: answers.append(get(relay, BLOB))) for _ in range(4)]
+    for one in pulls:
+        one.start()
+    for _ in range(3):
+        site.tls.wait(lambda: site.tls.open >= 1)
+        site.tls.cut("rst")
+    for one in pulls:
+        one.join()
+    assert len(answers) == 4
+    for answer in answers:
+        assert_whole(answer, data)
+
+
+# --- connections and sessions ----------------------------------------------------------------------------------------------
+
+def test_one_connection_for_many_requests(start_relay, site, kind):
+    relay = start_relay(**site.way(kind))
+    with rawhttp.Connection(relay.port) as c:
+        for _ in range(5):
+            assert c.get(MANIFEST).status == 200
+    for _ in range(5):
+        assert get(relay).status == 200
+    assert site.tunnels(kind) == site.tls.accepted == 1 and site.tls.full == 1
+    assert [r.connection for r in site.origin.requests] == [1] * 10
+
+
+def test_sessions_are_resumed_on_new_connections(start_relay, site, kind):
+    site.origin.answer(MANIFEST, ok(headers=[("Connection", "close")]))
+    relay = start_relay(**site.way(kind))
+    for _ in range(4):
+        assert get(relay).status == 200
+    assert (site.tls.full, site.tls.resumed) == (1, 3)
+
+
+def test_without_tickets_all_handshakes_are_full(start_relay, site, direct):
+    server = site.serve(tickets=False)
+    site.origin.answer(MANIFEST, ok(headers=[("Connection", "close")]))
+    relay = start_relay(**site.way(direct, server=server))
+    for _ in range(3):
+        assert get(relay).status == 200
+    assert (server.full, server.resumed) == (3, 0)
+
+
+@pytest.mark.parametrize("differs", ["ca_file", "tls_name", "tls_client_certificate"])
+def test_registries_share_no_connection_and_no_session(start_relay, site, kind, tmp_path, differs):
+    """Two sections for one and the same server: what the one has proved, or shown, is nothing for the other."""
+    way = site.way(kind)
+    keys = way["registries"]["default"]
+    pair = site.ca.issue("relay", client=True)
+    other = {"ca_file": {"ca_file": certs.Authority(tmp_path / "foreign", "foreign").certificate},
+             "tls_name": {"tls_name": "other.corp"},
+             "tls_client_certificate": {"tls_client_certificate": pair.certificate, "tls_client_key": pair.key}}[differs]
+    way["registries"] = {"default": {**keys, "default": "yes"}, "other": {**keys, **other, "prefix": "other"}}
+    relay = start_relay(**way)
+    assert get(relay).status == 200
+    answer = get(relay, "/v2/other/team/app/manifests/t1")
+    if differs == "tls_client_certificate":
+        assert answer.status == 200
+        assert (site.tls.full, site.tls.resumed) == (2, 0) and {r.connection for r in site.origin.requests} == {1, 2}
+    else:
+        assert_refused(answer, "name", "issuer", "verify", "certificate")
+        assert len(site.origin.requests) == 1
+    assert get(relay).status == 200 and site.origin.requests[-1].connection == 1
+
+
+def test_a_server_that_closes_idle_connections(start_relay, site, kind):
+    """Found out at the next request: asked again on a new connection, by nobody noticed."""
+    relay = start_relay(**site.way(kind))
+    for how in ("fin", "rst"):
+        assert get(relay).status == 200
+        site.tls.cut(how)
+        site.tls.wait(lambda: site.tls.open == 0)
+        assert get(relay).status == 200
+        site.tls.cut(how)
+        site.tls.wait(lambda: site.tls.open == 0)
+
+
+def test_bytes_behind_an_answer_never_reach_another_client(start_relay, site, kind):
+    relay = start_relay(**site.way(kind))
+    site.origin.answer(MANIFEST, ok(b"{}") + ok(b'{"evil":1}'), times=1)
+    assert get(relay).body == b"{}"
+    assert get(relay).body == b"{}"
+    assert site.tls.accepted == 2
+
+
+# --- slow clients ----------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("way", ["socks5", "connect"])
+def test_a_client_that_stops_reading_holds_nothing(start_relay, site, way):
+    if ways.missing(way):
+        pytest.skip(ways.missing(way))
+    data = random.Random(12).randbytes(24 * MIB)
+    serve_blob(site, data=data)
+    relay = start_relay(**site.way(way, proxy={"stall_grace": "500ms"}))
+    if site.standin:
+        site.standin.set(write_timeout=2)
+    with rawhttp.Connection(relay.port, timeout=20, receive_buffer=65536) as c:
+        c.request(BLOB)
+        assert c.head()[0] == 200
+        while len(c.data) < MIB:
+            assert c.more()
+        wait_until(lambda: relay.stat("regrelay_parked") == 1, 10, "the client to be parked")
+        site.tls.wait(lambda: site.tls.open == 0)
+        stop = time.monotonic() + 2.5
+        wait_until(lambda: time.monotonic() > stop, 10, "the proxy's patience to end")
+        parts = [c.data]
+        while sum(map(len, parts)) < len(data):
+            piece = c.sock.recv(1 << 20)
+            assert piece
+            parts.append(piece)
+    assert digest(b"".join(parts)) == digest(data)
+    assert relay.stat("regrelay_resumes_total", cause="client") >= 1
+    assert not site.standin or "write timeout" not in [entry["why"] for entry in site.standin.audit("close")]
+
+
+# --- other hosts -----------------------------------------------------------------------------------------------------------
+
+def test_https_never_leads_to_http(start_relay, site, kind):
+    """Neither a redirect nor a realm of a registry that is spoken to with TLS goes without."""
+    relay = start_relay(**site.way(kind, redirect_hosts="plain.corp:80", token_hosts="plain.corp:80"))
+    site.origin.answer(BLOB, ok(b"", status="307 Temporary Redirect", headers=[("Location", "http://plain.corp/bucket/a")]))
+    answer = get(relay, BLOB)
+    assert answer.status in (502, 503) and answer.header("X-Regrelay-Error").startswith("redirect-")
+    site.origin.answer("/v2/", ok(b"", status="401 Unauthorized", headers=[
+        ("WWW-Authenticate", 'Bearer realm="http://plain.corp/token",service="r"')]))
+    answer = get(relay, "/v2/")
+    if answer.status == 401:  # refused when it is used
+        realm = answer.header("WWW-Authenticate").split('"')[1]
+        answer = get(relay, realm[realm.index("/_regrelay"):] + "?service=r")
+    assert answer.header("X-Regrelay-Error", ).startswith("token-"), answer.reason
+    assert {r.target for r in site.origin.requests} <= {BLOB, "/v2/"}
+
+
+class Puller:
+    """skopeo and ctr, what they have pulled compared with what it is."""
+
+    def __init__(self, directory, stack):
+        self._out, self._ctrd, self._dir, self._stack = iter(range(100)), None, directory, stack
+
+    def skopeo(self, relay, land):
+        out = self._dir / f"out{next(self._out)}"
+        done = skopeo.pull(f"localhost:{relay.port}/team/app:t1", out, credentials=land.front.credentials)
+        assert done.returncode == 0, done.stderr
+        assert skopeo.pulled_digests(out) == (land.image.manifest_digest, land.image.config, list(land.image.layers))
+
+    def ctr(self, relay, land):
+        self._ctrd = self._ctrd or self._stack.enter_context(containerd.Containerd(self._dir / "c"))
+        reference = f"localhost:{relay.port}/team/app:t1"
+        done = self._ctrd.pull(reference, credentials=land.front.credentials)
+        assert done.returncode == 0, done.stderr
+        assert {land.image.config, *land.image.layers} <= self._ctrd.digests()
+        self._ctrd.remove(reference)
+
+
+@pytest.fixture(scope="module")
+def land(tmp_path_factory):
+    """Registry, token server and storage, each with TLS, by address."""
+    with contextlib.ExitStack() as stack:
+        yield Landscape(tmp_path_factory.mktemp("land"), stack, layers=[20_000_000, 3_000_000, 1000])
+
+
+@pytest.mark.parametrize("client", ["skopeo", "ctr"])
+def test_pull_without_a_proxy(start_relay, land, direct, client, tmp_path, stack, tmp_path_factory):
+    """The realm is https, the storage is https; each certificate is checked for its own name."""
+    if client == "ctr" and containerd.missing():
+        pytest.skip(containerd.missing())
+    land.begin()
+    relay = start_relay(registries={"default": land.direct_section()})
+    relay.secrets.append(land.auth.password)
+    getattr(Puller(tmp_path_factory.mktemp("p"), stack), client)(relay, land)
+    assert land.heard(land.auth) and len(land.heard(land.storage)) == 4 and not land.strays()
+
+
+@pytest.mark.parametrize("key", ["token_hosts", "redirect_hosts"])
+def test_a_host_that_is_not_listed_is_not_gone_to(start_relay, land, direct, key):
+    section = land.direct_section()
+    del section[key]
+    relay = start_relay(registries={"default": section})
+    land.begin()
+    done = skopeo.pull(f"localhost:{relay.port}/team/app:t1", relay.dir / "out", credentials=land.front.credentials)
+    assert done.returncode != 0
+    assert not land.heard(land.auth if key == "token_hosts" else land.storage)
+
+
+def test_nobody_listens(start_relay, site, direct):
+    free = socket.create_server(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+    free.close()
+    relay = start_relay(**site.way(direct, host=f"localhost:{port}"))
+    answer = get(relay)
+    assert_refused(answer, "refused")
+    assert "connectivity proxy" not in answer.reason, "there is none on this way"
