@@ -28,6 +28,16 @@ def missing():
     return None if os.geteuid() == 0 else "containerd needs root"
 
 
+def trusting(directory, host, ca_file):
+    """A hosts_dir by which containerd speaks TLS with host ("localhost:32000", which it would take for plain HTTP), and checks
+    its certificate."""
+    directory = pathlib.Path(directory)
+    (directory / host).mkdir(parents=True)
+    (directory / host / "hosts.toml").write_text(f'server = "https://{host}"\n[host."https://{host}"]\n'
+                                                 f'capabilities = ["pull", "resolve"]\nca = "{ca_file}"\n')
+    return directory
+
+
 class Containerd:
     """A running containerd.  dir should be short: its socket's path must fit 107 bytes."""
 

@@ -3,9 +3,12 @@
     with Connection(port) as c:
         c.send(b"GET /v2/ HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
         answer = c.answer()
+
+With tls=trusting(ca_file) it speaks TLS; then a connection that ends without close_notify has the eof "ragged".
 """
 import dataclasses
 import socket
+import ssl
 
 
 @dataclasses.dataclass
@@ -16,7 +19,7 @@ class Answer:
     headers: list
     body: bytes
     complete: bool
-    error: str = ""     # "reset", "eof", "timeout" or a word on malformed framing
+    error: str = ""     # "reset", "eof", "ragged", "timeout" or a word on malformed framing
 
     def header(self, name):
         """First value of that name (any case), or None."""
@@ -26,15 +29,27 @@ class Answer:
         return [v for n, v in self.headers if n.lower() == name.lower()]
 
 
+def trusting(ca_file, pair=None):
+    """A context for TLS; pair: a certs.Pair to show when asked."""
+    context = ssl.create_default_context(cafile=ca_file)
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+    if pair:
+        context.load_cert_chain(pair.certificate, pair.key)
+    return context
+
+
 class Connection:
     """One TCP connection."""
 
-    def __init__(self, port, host="127.0.0.1", timeout=15, receive_buffer=None):
+    def __init__(self, port, host="127.0.0.1", timeout=15, receive_buffer=None, tls=None, name="localhost", session=None):
+        """tls: an ssl.SSLContext, for a server called name, perhaps with the session of a connection of before."""
         self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(timeout)
         self.sock.connect((host, port))
+        if tls:
+            self.sock = tls.wrap_socket(self.sock, server_hostname=name, session=session, suppress_ragged_eofs=False)
         self.data = b""
         self.eof = ""
 
@@ -60,13 +75,18 @@ class Connection:
         return self.answer(method)
 
     def more(self, size=65536):
-        """Reads once more into data; False at the end (eof says which: "eof" or "reset")."""
+        """Reads once more into data; False at the end (eof says which: "eof", "reset" or "ragged")."""
         if self.eof:
             return False
         try:
             piece = self.sock.recv(size)
         except ConnectionResetError:
             self.eof = "reset"
+            return False
+        except ssl.SSLError as e:
+            if "eof" not in str(e).lower():
+                raise
+            self.eof = "ragged"
             return False
         if not piece:
             self.eof = "eof"

@@ -22,15 +22,18 @@ def push(image, target, *, credentials=None, token=None):
     run(["skopeo", "--insecure-policy", "copy", "--all", *options, image.reference, f"docker://{target}"], check=True)
 
 
-def pull_command(source, directory, *, credentials=None):
-    """The argument list of a pull of source ("localhost:32000/team/app:t1") into a dir: directory."""
-    options = ["--src-tls-verify=false"] + (["--src-creds", credentials] if credentials else ["--src-no-creds"])
+def pull_command(source, directory, *, credentials=None, certs_dir=None):
+    """The argument list of a pull of source ("localhost:32000/team/app:t1") into a dir: directory.
+
+    certs_dir: a directory with ca.crt, by which the server's certificate is checked; without one plain HTTP will do."""
+    options = ["--src-cert-dir", str(certs_dir)] if certs_dir else ["--src-tls-verify=false"]
+    options += (["--src-creds", credentials] if credentials else ["--src-no-creds"])
     return ["skopeo", "--insecure-policy", "copy", *options, f"docker://{source}", f"dir:{directory}"]
 
 
-def pull(source, directory, *, credentials=None, timeout=120):
+def pull(source, directory, *, credentials=None, certs_dir=None, timeout=120):
     """Runs that pull; never raises for a failed one: see returncode and stderr."""
-    return run(pull_command(source, directory, credentials=credentials), timeout=timeout)
+    return run(pull_command(source, directory, credentials=credentials, certs_dir=certs_dir), timeout=timeout)
 
 
 def pulled_digests(directory):

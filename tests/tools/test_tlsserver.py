@@ -5,9 +5,11 @@ import warnings
 
 import pytest
 
-from . import certs
+from . import certs, containerd, rawhttp, skopeo
+from .images import make_image
 from .origin import Origin, ok
 from .process import run
+from .registry import Registry
 from .tlsserver import Step, TlsServer
 
 BODY = bytes(range(256)) * 1000
@@ -250,3 +252,40 @@ def test_cut_all(serve, ca):
             while tls.recv(1):
                 pass
     server.wait(lambda: server.open == 0)
+
+
+def test_raw_http_over_tls(serve, ca):
+    server, tls = serve(), rawhttp.trusting(ca.certificate)
+    with rawhttp.Connection(server.port, tls=tls, name="registry.corp") as c:
+        assert c.get("/").body == c.get("/").body == BODY
+        session = c.sock.session
+    with rawhttp.Connection(server.port, tls=tls, name="registry.corp", session=session) as c:
+        assert c.get("/close").complete and c.rest() == b"" and c.eof == "eof"
+    assert (server.full, server.resumed) == (1, 1)
+    for how, eof in (("fin", "ragged"), ("notify", "eof")):
+        server.script(Step(after=1000, how=how))
+        with rawhttp.Connection(server.port, tls=tls, name="registry.corp") as c:
+            answer = c.get("/")
+            assert not answer.complete and answer.error == eof
+
+
+def test_clients_with_a_certificate_to_check(ca, tmp_path):
+    """skopeo and ctr, against a registry with TLS."""
+    image = make_image(tmp_path / "image", layers=[1000])
+    with Registry(tmp_path / "registry", authority=ca, auth=False) as registry:
+        registry.push(image, "team/app:t1")
+        (tmp_path / "certs").mkdir()
+        done = skopeo.pull(f"localhost:{registry.port}/team/app:t1", tmp_path / "no", certs_dir=tmp_path / "certs")
+        assert done.returncode != 0 and "unknown authority" in done.stderr
+        (tmp_path / "certs/ca.crt").write_bytes(ca.certificate.read_bytes())
+        done = skopeo.pull(f"localhost:{registry.port}/team/app:t1", tmp_path / "yes", certs_dir=tmp_path / "certs")
+        assert done.returncode == 0, done.stderr
+        if containerd.missing():
+            return
+        with containerd.Containerd(tmp_path / "c") as ctrd:
+            host = f"localhost:{registry.port}"
+            foreign = certs.Authority(tmp_path / "foreign", "foreign").certificate
+            done = ctrd.pull(f"{host}/team/app:t1", hosts_dir=containerd.trusting(tmp_path / "h1", host, foreign))
+            assert done.returncode != 0 and "unknown authority" in done.stderr
+            done = ctrd.pull(f"{host}/team/app:t1", hosts_dir=containerd.trusting(tmp_path / "h2", host, ca.certificate))
+            assert done.returncode == 0, done.stderr

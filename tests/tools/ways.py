@@ -29,7 +29,9 @@ _SECTIONS = {
 
 @functools.cache
 def missing(kind):
-    """Why a way cannot be gone with this daemon, in its own words; None when it can."""
+    """Why a way cannot be gone with this daemon, in its own words; None when it can (or nothing is built)."""
+    if not REGRELAYD.exists():
+        return None
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory) / "regrelay.ini"
         path.write_text(_SECTIONS[kind])
