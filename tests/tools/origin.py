@@ -23,7 +23,7 @@ class Request:
     method: str
     target: str
     headers: list        # (name, value), order and case kept
-    body: bytes = b""    # of Content-Length bytes, when the origin reads bodies
+    body: bytes = b""    # of Content-Length bytes, or all of its chunks as they came, when the origin reads bodies
 
     def header(self, name):
         return next((v for n, v in self.headers if n.lower() == name.lower()), None)
@@ -160,6 +160,10 @@ class Origin:
             count += 1
             request = _parse(number, count, raw + b"\r\n\r\n")
             length = int(request.header("Content-Length") or 0) if self.bodies else 0
+            if self.bodies and request.header("Transfer-Encoding"):
+                while not (end := data.find(b"0\r\n\r\n") + 1):
+                    data += sock.recv(65536)
+                length = end + 4
             while len(data) < length:
                 data += sock.recv(65536)
             request.body, data = data[:length], data[length:]
