@@ -292,6 +292,23 @@ def foreign(request, land, tmp_path, stack):
     return proxy, keys, "localhost"
 
 
+def test_skopeo_pulls_through_tunnels_that_are_cut(start_relay, land, stack, tmp_path):
+    """skopeo resumes nothing itself."""
+    section = land.direct_section()
+    del section["proxy"]
+    hosts = {section["host"]: land.front.port, section["token_hosts"]: land.auth.port,
+             section["redirect_hosts"]: land.storage.port}
+    proxy = stack.enter_context(ConnectProxy(hosts))
+    relay = start_relay(proxy=proxy.address, registries={"default": section}, settings={"proxy": {"protocol": "connect"}})
+    source = random.Random(18)
+    proxy.script(*[Tunnel(cut=source.randrange(1 << 21), how=source.choice(["fin", "rst"])) for _ in range(10)])
+    done = skopeo.pull(f"localhost:{relay.port}/team/app:t1", tmp_path / "out", credentials=land.front.credentials)
+    assert done.returncode == 0, done.stderr
+    image = land.image
+    assert skopeo.pulled_digests(tmp_path / "out") == (image.manifest_digest, image.config, list(image.layers))
+    assert set(proxy.targets()) == set(hosts) and len(proxy.requests) > 3
+
+
 @pytest.mark.parametrize("client", ["skopeo", "ctr"])
 def test_pull_through_a_foreign_proxy(start_relay, land, foreign, client, request, tmp_path):
     """With a token server (https realm) and a storage (https redirect) behind the same proxy."""

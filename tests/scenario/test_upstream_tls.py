@@ -13,10 +13,12 @@ import time
 import pytest
 from tools import certs, containerd, rawhttp, skopeo, ways
 from tools.flaky import Flaky
+from tools.images import make_image
 from tools.landscape import Landscape
 from tools.origin import ok
 from tools.process import wait_until
-from tools.tlsserver import Step
+from tools.registry import Registry
+from tools.tlsserver import Step, TlsServer
 
 MANIFEST = "/v2/team/app/manifests/t1"
 BLOB = "/v2/team/app/blobs/sha256:" + "a" * 64
@@ -460,6 +462,22 @@ def test_pull_without_a_proxy(start_relay, land, direct, client, tmp_path, stack
     relay.secrets.append(land.auth.password)
     getattr(Puller(tmp_path_factory.mktemp("p"), stack), client)(relay, land)
     assert land.heard(land.auth) and len(land.heard(land.storage)) == 4 and not land.strays()
+
+
+def test_skopeo_pulls_over_connections_that_are_cut(start_relay, direct, stack, tmp_path):
+    """skopeo resumes nothing itself; docker-registry behind a server that ends at any byte of TLS."""
+    image, ca = make_image(tmp_path / "image", layers=[9_000_000, 2_000_000, 1000]), certs.Authority(tmp_path / "ca")
+    registry = stack.enter_context(Registry(tmp_path / "registry"))
+    registry.push(image, "team/app:t1")
+    server = stack.enter_context(TlsServer(registry.port, ca.issue("localhost")))
+    relay = start_relay(registries={"default": {"host": f"localhost:{server.port}", "scheme": "https", "proxy": "none",
+                                                "ca_file": ca.certificate}})
+    source = random.Random(19)
+    server.script(*[Step(raw=source.randrange(1 << 21), how=source.choice(["fin", "rst"])) for _ in range(10)])
+    done = skopeo.pull(f"localhost:{relay.port}/team/app:t1", tmp_path / "out", credentials=registry.credentials)
+    assert done.returncode == 0, done.stderr
+    assert skopeo.pulled_digests(tmp_path / "out") == (image.manifest_digest, image.config, list(image.layers))
+    assert server.accepted > 3
 
 
 @pytest.mark.parametrize("key", ["token_hosts", "redirect_hosts"])
