@@ -11,6 +11,7 @@
 #include "conf_build.h"
 #include "conf_login.h"
 #include "sha256.h"
+#include "tls_context.h"
 
 #define FILE_MAX (1024 * 1024)
 
@@ -64,6 +65,7 @@ static void proxy_free(struct conf_proxy *p)
 	if (!p)
 		return;
 	section_free(CONF_PROXY, p);
+	conf_login_free(p->basic);
 	free(p->name);
 	free(p);
 }
@@ -77,6 +79,7 @@ static void registry_free(struct conf_registry *r)
 	conf_hosts_free(&r->redirect_at);
 	conf_hosts_free(&r->pass_at);
 	conf_login_free(r->login);
+	tls_context_free(r->tls);
 	free(r->authority);
 	free(r->name);
 	free(r);

@@ -17,7 +17,10 @@
 #define CONF_NAME_MAX     40 /* of a section: "registry NAME" must fit inih's 49 */
 #define CONF_PROXIES      32
 #define CONF_REGISTRIES   32
-#define CONF_NAMES        (CONF_PROXIES + CONF_REGISTRIES)
+#define CONF_NAMES        128 /* as many as shared memory has room for */
+#define CONF_SOCKS_METHODS 2
+
+struct tls_context;
 
 enum conf_sandbox { CONF_SANDBOX_AUTO, CONF_SANDBOX_REQUIRED, CONF_SANDBOX_OFF };
 enum conf_protocol { CONF_PROTOCOL_HTTP, CONF_PROTOCOL_SOCKS5, CONF_PROTOCOL_CONNECT };
@@ -32,11 +35,16 @@ struct conf_list {
 	unsigned count;
 };
 
+/* Methods of SOCKS5: RFC 1928 3, and the connectivity proxy's own. */
+enum conf_socks_method { CONF_SOCKS_NONE = 0x00, CONF_SOCKS_JWT = 0x80 };
+
 /* An entry of token_hosts, redirect_hosts or redirect_pass: a host as the registry's URLs name it. */
 struct conf_host {
 	struct url_hostport at; /* port filled in: 443 where none was written */
 	char *path;             /* of token_hosts: what the URL's path must be or lie under; "" = any */
-	char *authority;        /* virtual host:port that stands for it behind the proxy */
+	struct url_hostport behind; /* virtual host and port that stand for it behind the proxy; without one, where to connect to */
+	char *authority;        /* the same as text */
+	int name_index;         /* as conf_proxy's, of behind, where there is no proxy; else -1 */
 	unsigned place;         /* < conf->places, of this entry alone */
 };
 
@@ -105,6 +113,9 @@ struct conf_proxy {
 	char *credentials, *auth_file, *token_file, *token_resource, *ca_file;
 	char *tls_client_certificate, *tls_client_key;
 	struct conf_list socks_methods;
+	unsigned char socks_method[CONF_SOCKS_METHODS]; /* offered, in this order (enum conf_socks_method) */
+	unsigned socks_method_count; /* 0 unless protocol is socks5 */
+	struct conf_login *basic;    /* of auth_file; NULL unless auth is basic */
 	uint64_t connect_timeout, header_budget, stall_timeout, stall_grace, resume_timeout, idle_timeout;
 	uint64_t probe_interval;
 	unsigned max_connections;    /* whole daemon */
@@ -135,6 +146,7 @@ struct conf_registry {
 	bool forwarded_host;
 	enum conf_forwarded_proto forwarded_proto;
 	char *ca_file, *tls_name, *tls_client_certificate, *tls_client_key;
+	struct tls_context *tls;     /* of connections on which we speak TLS; NULL = there are none */
 	char *location_id;           /* effective: the registry's own or the proxy's; "" = none */
 };
 
@@ -152,7 +164,8 @@ struct conf {
 	unsigned registries;
 	const struct conf_registry *default_registry;
 	unsigned places;             /* entries of all conf_hosts together */
-	/* Names the keeper resolves: proxy addresses that are not literals, each once.  Virtual hosts never. */
+	/* Names the keeper resolves, each once: proxies' addresses, and hosts that are reached without one, unless they are
+	 * literals.  Virtual hosts never. */
 	const char *names[CONF_NAMES];
 	unsigned names_count;
 	struct conf_origins *origins; /* conf_dump's: which line gave which value */
@@ -193,6 +206,14 @@ void conf_compare(const struct conf *a, const struct conf *b, struct conf_diff *
 
 /* The entry that names this host, port and path (with query); NULL: none does. */
 const struct conf_host *conf_hosts_find(const struct conf_hosts *h, const struct url_hostport *at, struct strview path);
+
+/* Do we speak TLS with its servers, where they want it?  Else the Cloud Connector does, and URLs with https are asked for
+ * without. */
+bool conf_speaks_tls(const struct conf_registry *r);
+/* Would a URL of that scheme lead from TLS to none?  Never where the Cloud Connector does the TLS. */
+bool conf_is_downgrade(const struct conf_registry *r, bool https);
+/* Is the token shown in SOCKS5? */
+bool conf_socks_shows_token(const struct conf_proxy *p);
 
 /* The CA bundle that a ca_file means: "" is the one regrelay was built for (--with-ca-bundle).  As secret_path. */
 MUST_CHECK int conf_ca_file(const char *written, char *dst, size_t cap, struct err *reterr);

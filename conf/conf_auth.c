@@ -68,8 +68,6 @@ void conf_check_auth(struct conf_build *b, unsigned i)
 		check_idle(b, i, CONF_KEY_proxy_credentials, "auth = bearer or service-token");
 		check_idle(b, i, CONF_KEY_proxy_token_file, "auth = bearer or service-token");
 	}
-	if (p->auth == CONF_AUTH_BASIC)
-		build_mistake(b, line, "auth: basic is not built yet");
 	if (!p->credentials[0]) {
 		check_idle(b, i, CONF_KEY_proxy_token_resource, "credentials");
 		check_idle(b, i, CONF_KEY_proxy_ca_file, "credentials");

@@ -39,6 +39,12 @@ void conf_parse(struct conf_build *b, struct strview bytes);
 void conf_check(struct conf_build *b);
 /* How proxy i is authenticated to: the keys fit together, and the files they name are good.  Notes mistakes. */
 void conf_check_auth(struct conf_build *b, unsigned i);
+/* How proxy i is spoken to, after conf_check_auth.  Notes mistakes. */
+void conf_check_protocol(struct conf_build *b, unsigned i);
+/* A location id, behind that proxy (NULL = none is known).  Notes mistakes. */
+void conf_check_location(struct conf_build *b, int line, const char *id, const struct conf_proxy *p);
+/* TLS to the servers of registry i, after conf_check_hosts; its proxy is known.  Notes mistakes. */
+void conf_check_tls(struct conf_build *b, unsigned i);
 /* Reads the relay's own credentials for registry i, if it has any.  Notes mistakes. */
 void conf_check_login(struct conf_build *b, unsigned i);
 /* Reads the lists of other hosts of registry i.  Notes mistakes. */

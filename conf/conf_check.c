@@ -16,16 +16,6 @@ static int header_of(const struct conf_build *b, enum conf_section s, unsigned i
 	return s == CONF_PROXY ? b->c->origins->proxy_line[i] : b->c->origins->registry_line[i];
 }
 
-static bool is_print(const char *text, size_t most)
-{
-	size_t n = strlen(text);
-
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)text[i] < 0x20 || (unsigned char)text[i] >= 0x7f)
-			return false;
-	return n <= most;
-}
-
 static void check_master(struct conf_build *b)
 {
 	const struct conf *c = b->c;
@@ -55,10 +45,9 @@ static void check_proxies(struct conf_build *b)
 			build_mistake(b, header_of(b, CONF_PROXY, i), "[proxy %s] needs an address", p->name);
 		else if (!wrong && !p->address.port)
 			build_mistake(b, line, "address: the port is missing (the connectivity proxy's is 20003)");
-		if (!is_print(p->location_id, 255))
-			build_mistake(b, line_of(b, CONF_PROXY, i, CONF_KEY_proxy_location_id),
-			              "location_id: up to 255 printable ASCII characters");
 		conf_check_auth(b, i);
+		conf_check_protocol(b, i);
+		conf_check_location(b, line_of(b, CONF_PROXY, i, CONF_KEY_proxy_location_id), p->location_id, p);
 	}
 }
 
@@ -160,11 +149,8 @@ static const struct conf_proxy *find_proxy(struct conf_build *b, unsigned i, uns
 	const char *ref = b->proxy_ref[i] && b->proxy_ref[i][0] ? b->proxy_ref[i] : NULL;
 	int line = line_of(b, CONF_REGISTRY, i, CONF_KEY_registry_proxy);
 
-	if (ref && strcmp(ref, "none") == 0) {
-		if (r->scheme == CONF_SCHEME_HTTPS)
-			build_mistake(b, line, "proxy: https to a registry without a proxy is not built yet");
+	if (ref && strcmp(ref, "none") == 0)
 		return direct_proxy(b, r);
-	}
 	for (unsigned p = 0; p < configured; p++)
 		if (strcmp(b->c->proxy[p]->name, ref ? ref : "default") == 0)
 			return b->c->proxy[p];
@@ -180,28 +166,12 @@ static const struct conf_proxy *find_proxy(struct conf_build *b, unsigned i, uns
 	return NULL;
 }
 
-/* The Cloud Connector does the TLS to the registry: a key that suggests otherwise would be a false promise. */
-static void check_tls_keys(struct conf_build *b, unsigned i, const struct conf_registry *r)
-{
-	static const enum conf_key_index tls[] = { CONF_KEY_registry_ca_file, CONF_KEY_registry_tls_name,
-		                                   CONF_KEY_registry_tls_client_certificate,
-		                                   CONF_KEY_registry_tls_client_key };
-
-	for (size_t k = 0; k < ARRAY_LEN(tls) && !r->proxy->direct; k++)
-		if ((*(char *const *)conf_const_field(&conf_keys[tls[k]], r))[0] && r->proxy->protocol == CONF_PROTOCOL_HTTP)
-			build_mistake(b, line_of(b, CONF_REGISTRY, i, tls[k]),
-			              "%s: behind a proxy with protocol = http the Cloud Connector does the TLS; put the "
-			              "certificate there", conf_keys[tls[k]].name);
-}
-
 static void check_registry(struct conf_build *b, unsigned i, unsigned configured)
 {
 	struct conf_registry *r = b->c->registry[i];
 
 	check_host(b, i, r);
 	r->proxy = find_proxy(b, i, configured);
-	if (r->proxy)
-		check_tls_keys(b, i, r);
 	if (!prefix_ok(r->prefix))
 		build_mistake(b, line_of(b, CONF_REGISTRY, i, CONF_KEY_registry_prefix),
 		              "prefix: '%s' is not a path of lower-case repository components", r->prefix);
@@ -213,10 +183,10 @@ static void check_registry(struct conf_build *b, unsigned i, unsigned configured
 	check_globs(b, i, CONF_KEY_registry_allow, &r->allow);
 	check_globs(b, i, CONF_KEY_registry_deny, &r->deny);
 	conf_check_hosts(b, i);
+	if (r->proxy)
+		conf_check_tls(b, i);
 	conf_check_login(b, i);
-	if (!is_print(r->location_id, 255))
-		build_mistake(b, line_of(b, CONF_REGISTRY, i, CONF_KEY_registry_location_id),
-		              "location_id: up to 255 printable ASCII characters");
+	conf_check_location(b, line_of(b, CONF_REGISTRY, i, CONF_KEY_registry_location_id), r->location_id, r->proxy);
 	if (r->proxy && !r->location_id[0]) {
 		free(r->location_id);
 		r->location_id = strdup(r->proxy->location_id);
@@ -248,19 +218,42 @@ static void choose_default(struct conf_build *b)
 
 /* --- names ------------------------------------------------------------------------------------------------------ */
 
-/* Each name that is to be resolved once: proxies' and direct registries', never a virtual host. */
-static void collect_names(struct conf *c)
+/* The place of a name that is to be resolved, each once; -1: it is a literal, or there is no room. */
+static int name_place(struct conf_build *b, const struct url_hostport *at)
 {
-	for (unsigned i = 0; i < c->proxies; i++) {
-		struct conf_proxy *p = c->proxy[i];
-		unsigned n = 0;
-		if (p->address.literal || !p->address.host[0])
+	struct conf *c = b->c;
+	unsigned n = 0;
+
+	if (at->literal || !at->host[0])
+		return -1;
+	while (n < c->names_count && strcmp(c->names[n], at->host) != 0)
+		n++;
+	if (n == CONF_NAMES) {
+		build_mistake(b, 0, "more than %d names to resolve", CONF_NAMES);
+		return -1;
+	}
+	if (n == c->names_count)
+		c->names[c->names_count++] = at->host;
+	return (int)n;
+}
+
+static void collect_hosts(struct conf_build *b, const struct conf_hosts *h)
+{
+	for (unsigned i = 0; i < h->count; i++)
+		h->item[i].name_index = name_place(b, &h->item[i].behind);
+}
+
+/* Proxies' addresses, and hosts that are reached without one; never a virtual host. */
+static void collect_names(struct conf_build *b)
+{
+	for (unsigned i = 0; i < b->c->proxies; i++)
+		b->c->proxy[i]->name_index = name_place(b, &b->c->proxy[i]->address);
+	for (unsigned i = 0; i < b->c->registries; i++) {
+		const struct conf_registry *r = b->c->registry[i];
+		if (!r->proxy || !r->proxy->direct)
 			continue;
-		while (n < c->names_count && strcmp(c->names[n], p->address.host) != 0)
-			n++;
-		if (n == c->names_count)
-			c->names[c->names_count++] = p->address.host;
-		p->name_index = (int)n;
+		collect_hosts(b, &r->token_at);
+		collect_hosts(b, &r->redirect_at);
 	}
 }
 
@@ -273,6 +266,6 @@ void conf_check(struct conf_build *b)
 	for (unsigned i = 0; i < b->c->registries; i++)
 		check_registry(b, i, configured);
 	choose_default(b);
-	collect_names(b->c);
+	collect_names(b);
 	conf_refuse_unbuilt(b, configured);
 }

@@ -53,7 +53,6 @@ static struct strview cut_path(struct strview *at)
 static int parse_host(const struct host_list *l, const char *text, struct conf_host *ret, struct err *reterr)
 {
 	struct strview rest = sv_str(text), left = SV_NONE;
-	struct url_hostport virtual;
 	char authority[URL_AUTHORITY_MAX];
 
 	(void)sv_cut(&rest, '=', &left);
@@ -66,12 +65,12 @@ static int parse_host(const struct host_list *l, const char *text, struct conf_h
 	if (named && !l->may_have_virtual)
 		return err_set(reterr, -EINVAL, "a client goes there itself: a virtual host means nothing to it");
 	int r = parse_at(left, &ret->at, reterr);
-	virtual = ret->at;
+	ret->behind = ret->at;
 	if (r == 0 && named)
-		r = parse_at(rest, &virtual, reterr);
+		r = parse_at(rest, &ret->behind, reterr);
 	if (r < 0)
 		return r;
-	url_authority(&virtual, authority);
+	url_authority(&ret->behind, authority);
 	ret->authority = strdup(authority);
 	ret->path = strndup(path.p ? path.p : "", path.n);
 	return ret->authority && ret->path ? 0 : err_sys(reterr, -ENOMEM, "cannot keep it");
@@ -100,7 +99,7 @@ static void read_list(struct conf_build *b, unsigned registry, const struct host
 		return;
 	l->ret->item = calloc(l->texts->count, sizeof(l->ret->item[0]));
 	for (unsigned i = 0; l->ret->item && i < l->texts->count; i++) {
-		struct conf_host one = { .path = NULL };
+		struct conf_host one = { .name_index = -1 };
 		struct err why;
 		if (parse_host(l, l->texts->items[i], &one, &why) < 0) {
 			build_mistake(b, line, "%s: '%s': %s", name, l->texts->items[i], why.text);
@@ -117,14 +116,6 @@ static void read_list(struct conf_build *b, unsigned registry, const struct host
 		build_mistake(b, 0, "out of memory");
 }
 
-/* A host that is dialled itself needs TLS and a name to resolve: neither is built for those so far. */
-static void refuse_direct(struct conf_build *b, unsigned registry, const struct host_list *l)
-{
-	if (l->may_have_virtual && l->texts->count)
-		build_mistake(b, line_of(b, registry, l->key), "%s is not built yet for a registry without a proxy",
-		              conf_keys[l->key].name);
-}
-
 void conf_check_hosts(struct conf_build *b, unsigned i)
 {
 	struct conf_registry *r = b->c->registry[i];
@@ -134,11 +125,8 @@ void conf_check_hosts(struct conf_build *b, unsigned i)
 		{ CONF_KEY_registry_redirect_pass, &r->redirect_pass, &r->pass_at, false, false },
 	};
 
-	for (size_t k = 0; k < ARRAY_LEN(lists); k++) {
+	for (size_t k = 0; k < ARRAY_LEN(lists); k++)
 		read_list(b, i, &lists[k]);
-		if (r->proxy && r->proxy->direct)
-			refuse_direct(b, i, &lists[k]);
-	}
 }
 
 void conf_hosts_free(struct conf_hosts *h)

@@ -14,6 +14,8 @@ bool conf_login_is_ok(const char *authorization);
  * line, "Basic ..." or "Bearer ...", as it shall be sent.  `credential:NAME` as in secret_path.  RFC 7617, RFC 6750 2.1.
  * 0: *ret is the caller's (conf_login_free); -EINVAL, -errno with reterr, which names the file and quotes nothing of it. */
 MUST_CHECK int conf_login_read(const char *path, const struct url_hostport *registry, struct conf_login **ret, struct err *reterr);
+/* The same of a file with one line user:password. */
+MUST_CHECK int conf_login_read_line(const char *path, struct conf_login **ret, struct err *reterr);
 /* Clears it.  NULL is nothing. */
 void conf_login_free(struct conf_login *l);
 

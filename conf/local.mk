@@ -18,6 +18,7 @@ conf_librrconf_a_SOURCES = \
 	conf/conf_parse.c \
 	conf/conf_unbuilt.c \
 	conf/conf_value.c \
+	conf/conf_way.c \
 	conf/conf_words.c conf/conf_words.h
 
 dist_man_MANS += conf/regrelay.ini.5

@@ -65,7 +65,7 @@ enum doctor_go doctor_token_begin(struct doctor_walk *w)
 		doctor_broken_row(w, DOCTOR_TOKEN, ERROR_TOKEN_REALM, NULL, NULL, "too long");
 		return DOCTOR_GO_NEXT;
 	}
-	doctor_ask(w, ROUTE_TOKEN, t.at, w->secret.authorization, NULL, 64 * 1024, false);
+	doctor_ask(w, ROUTE_TOKEN, t.at, t.https, w->secret.authorization, NULL, 64 * 1024, false);
 	return DOCTOR_GO_WAIT;
 }
 
@@ -138,7 +138,7 @@ static void ask_manifest(struct doctor_walk *w)
 		   "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, */*") };
 
 	w->path[route_path(&w->route, w->path)] = '\0';
-	doctor_ask(w, ROUTE_MANIFEST, NULL, authorization(w), &accept, DOCTOR_MANIFEST_MAX, false);
+	doctor_ask(w, ROUTE_MANIFEST, NULL, false, authorization(w), &accept, DOCTOR_MANIFEST_MAX, false);
 }
 
 enum doctor_go doctor_manifest_begin(struct doctor_walk *w)
@@ -216,7 +216,7 @@ enum doctor_go doctor_blob_begin(struct doctor_walk *w)
 	}
 	w->route.kind = ROUTE_BLOB;
 	w->path[route_path(&w->route, w->path)] = '\0';
-	doctor_ask(w, ROUTE_BLOB, NULL, authorization(w), &range, 1, true);
+	doctor_ask(w, ROUTE_BLOB, NULL, false, authorization(w), &range, 1, true);
 	return DOCTOR_GO_WAIT;
 }
 

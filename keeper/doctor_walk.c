@@ -233,7 +233,7 @@ static void on_addresses(struct lookup *l)
 	go(w, steps[w->step].judge(w));
 }
 
-void doctor_ask(struct doctor_walk *w, enum stats_route route, const struct conf_host *at, const char *authorization,
+void doctor_ask(struct doctor_walk *w, enum stats_route route, const struct conf_host *at, bool https, const char *authorization,
                 const struct http_field *more, size_t cap, bool enough)
 {
 	struct http_field field[3] = { { SV("User-Agent"), SV("regrelay/" PACKAGE_VERSION " (doctor)") } };
@@ -244,7 +244,7 @@ void doctor_ask(struct doctor_walk *w, enum stats_route route, const struct conf
 	if (authorization)
 		field[n++] = (struct http_field){ SV("Authorization"), sv_str(authorization) };
 	const bool of_repository = route == ROUTE_MANIFEST || route == ROUTE_BLOB;
-	const struct fetch_request rq = { .registry = w->registry, .at = at, .route = route, .method = HTTP_GET,
+	const struct fetch_request rq = { .registry = w->registry, .at = at, .https = https, .route = route, .method = HTTP_GET,
 		                          .path = sv_str(w->path), .field = field, .fields = n, .id = sv_str(w->id),
 		                          .login = route != ROUTE_TOKEN,
 		                          .repository = of_repository ? w->route.repository : SV_NONE };

@@ -64,7 +64,7 @@ void doctor_broken_row(struct doctor_walk *w, enum doctor_step step, enum error_
 uint64_t doctor_step_ms(const struct doctor_walk *w);
 /* Asks for w->path at the registry or one of its hosts, with the authorization unless NULL; the answer goes to
  * doctor_judge[step]. */
-void doctor_ask(struct doctor_walk *w, enum stats_route route, const struct conf_host *at, const char *authorization,
+void doctor_ask(struct doctor_walk *w, enum stats_route route, const struct conf_host *at, bool https, const char *authorization,
                 const struct http_field *more, size_t cap, bool enough);
 
 /* --- the steps: what begins each, and what judges its answer (NULL = it has none) ------------------------------- */

@@ -130,7 +130,7 @@ enum doctor_go doctor_name_judge(struct doctor_walk *w)
 enum doctor_go doctor_ping_begin(struct doctor_walk *w)
 {
 	(void)snprintf(w->path, sizeof(w->path), "/v2/");
-	doctor_ask(w, ROUTE_PING, NULL, NULL, NULL, 64 * 1024, true);
+	doctor_ask(w, ROUTE_PING, NULL, false, NULL, NULL, 64 * 1024, true);
 	return DOCTOR_GO_WAIT;
 }
 

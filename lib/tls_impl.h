@@ -20,6 +20,7 @@ struct tls_layer {
 	size_t owed;               /* bytes of a record that is encrypted and not written whole */
 	size_t ahead;              /* bytes written that the caller does not know of */
 	bool ready;                /* the handshake is done */
+	bool final;                /* what failed will fail again */
 	bool asked;                /* the server asked for a client certificate, and there is none */
 	char why[TLS_WHY_MAX];
 };

@@ -290,6 +290,11 @@ const char *tls_why(const struct transport *t)
 	return t->layer ? layer_of(t)->why : "";
 }
 
+bool tls_is_final(const struct transport *t)
+{
+	return t->layer && layer_of(t)->final;
+}
+
 bool tls_resumed(const struct transport *t)
 {
 	return t->layer && SSL_session_reused(layer_of(t)->ssl);

@@ -29,6 +29,9 @@ MUST_CHECK int tls_handshake(struct transport *t);
 /* Why a call on t failed, for people, one line; valid until t is closed.  "" = nothing failed, or t is plain. */
 const char *tls_why(const struct transport *t);
 
+/* What failed will fail again: one side does not accept what the other is or can. */
+bool tls_is_final(const struct transport *t);
+
 /* The handshake was a short one. */
 bool tls_resumed(const struct transport *t);
 

@@ -80,7 +80,7 @@ static void wrong_name(struct tls_layer *l, const X509 *cert)
 	char list[LIST_TEXT];
 
 	if (names(cert, list))
-		SAY(l, "certificate: it is for %s, not for %.60s", list, l->name);
+		SAY(l, "certificate: the name does not match: it is for %s, not for %.60s", list, l->name);
 	else
 		SAY(l, "certificate: it has no subjectAltName for %.60s (a CN counts for nothing)", l->name);
 }
@@ -153,7 +153,7 @@ static const char *meaning(const struct tls_layer *l, int reason)
 		return l->asked ? "the server wants a client certificate (tls_client_certificate)"
 		       : l->name ? "the server refuses our client certificate" : "the client refuses our certificate";
 	case SSL_R_UNSUPPORTED_PROTOCOL: case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION: case SSL_R_VERSION_TOO_LOW:
-		return l->name ? "the server speaks no TLS 1.2 or newer" : "the client speaks no TLS 1.2 or newer";
+		return l->name ? "the server speaks no version of TLS from 1.2 on" : "the client speaks no version of TLS from 1.2 on";
 	case SSL_R_WRONG_VERSION_NUMBER: case SSL_R_PACKET_LENGTH_TOO_LONG: case SSL_R_HTTP_REQUEST:
 		return l->name && !l->ready ? "the server speaks no TLS on this port" : "garbage instead of a record";
 	case SSL_R_TLSV1_UNRECOGNIZED_NAME:
@@ -177,6 +177,7 @@ int tls_explain(struct tls_layer *l, int error)
 	}
 	if (!l->ready && l->name && verify != X509_V_OK) {
 		ERR_clear_error();
+		l->final = true;
 		if (!l->why[0])
 			SAY(l, "certificate: %.100s", X509_verify_cert_error_string(verify));
 		return -EPROTO;
@@ -187,6 +188,7 @@ int tls_explain(struct tls_layer *l, int error)
 		return -ECONNRESET;
 	}
 	const char *known = meaning(l, reason), *own = tls_reason("protocol error");
+	l->final = known != NULL;
 	SAY(l, "TLS: %.100s", known ? known : own);
 	return -EPROTO;
 }

@@ -46,9 +46,30 @@ static bool has_field(const struct fetch_request *rq, struct strview name)
 	return false;
 }
 
+/* Is it the proxy that reads the request?  Else it is the server itself, over a tunnel or without any proxy. */
+static bool to_proxy(const struct fetch_request *rq)
+{
+	return !conf_speaks_tls(rq->registry);
+}
+
 static bool absolute(const struct fetch_request *rq)
 {
-	return !rq->registry->proxy->direct && rq->registry->proxy->request_form == CONF_FORM_ABSOLUTE;
+	return to_proxy(rq) && rq->registry->proxy->request_form == CONF_FORM_ABSOLUTE;
+}
+
+/* A proxy is told the virtual host and port; a server its own name, as a URL has it: one that signed it would know no other.
+ * RFC 9110 4.2: the default port is left out. */
+static struct strview host_field(const struct fetch_request *rq, char dst[URL_AUTHORITY_MAX])
+{
+	const bool https = rq->at ? rq->https : rq->registry->scheme == CONF_SCHEME_HTTPS;
+	struct url_hostport own = rq->at ? rq->at->at : rq->registry->host;
+
+	if (to_proxy(rq))
+		return authority(rq);
+	if (own.port == (https ? 443 : 80))
+		own.port = 0;
+	url_authority(&own, dst);
+	return sv_str(dst);
 }
 
 static struct strview forwarded_proto(const struct conf_registry *r)
@@ -63,7 +84,7 @@ static struct strview forwarded_proto(const struct conf_registry *r)
 
 static struct strview location_id(const struct fetch_request *rq)
 {
-	return rq->registry->proxy->direct ? SV_NONE : sv_str(rq->registry->location_id);
+	return to_proxy(rq) ? sv_str(rq->registry->location_id) : SV_NONE;
 }
 
 static bool put_line(struct buf *b, const struct fetch_request *rq, enum http_method method)
@@ -83,12 +104,14 @@ static bool put_unless_empty(struct buf *b, struct strview name, struct strview 
 static bool put_own(struct buf *b, const struct fetch_request *rq)
 {
 	const struct conf_registry *r = rq->registry;
+	char text[URL_AUTHORITY_MAX];
+	const struct strview host = host_field(rq, text);
 	/* What a registry needs to write URLs; a token server or a storage has no use for it. */
-	struct strview forwarded = r->forwarded_host && !rq->at ? authority(rq) : SV_NONE;
+	struct strview forwarded = r->forwarded_host && !rq->at ? host : SV_NONE;
 	struct strview proto = rq->at ? SV_NONE : forwarded_proto(r);
 	struct strview id = has_field(rq, SV("X-Request-Id")) ? SV_NONE : rq->id;
 
-	return http_put_field(b, SV("Host"), authority(rq)) && put_unless_empty(b, SV("X-Forwarded-Host"), forwarded)
+	return http_put_field(b, SV("Host"), host) && put_unless_empty(b, SV("X-Forwarded-Host"), forwarded)
 	       && put_unless_empty(b, SV("X-Forwarded-Proto"), proto)
 	       && put_unless_empty(b, LOCATION_ID, location_id(rq))
 	       /* What a tunnel or registry compressed could not be resumed, nor compared with its digest. */
@@ -101,12 +124,24 @@ static bool put_form(struct buf *b, const struct fetch_request *rq)
 	return buf_printf(b, "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %zu\r\n", rq->body.n);
 }
 
+/* In a tunnel they were said to who opened it. */
+static bool put_proxy_credentials(struct buf *b, const struct fetch_request *rq, const struct proxy_token *token)
+{
+	const struct conf_login *basic = rq->registry->proxy->basic;
+
+	if (!to_proxy(rq))
+		return true;
+	if (token)
+		return proxy_token_put(token, b);
+	return !basic || http_put_field(b, SV("Proxy-Authorization"), sv_str(basic->value));
+}
+
 bool ask_build(struct buf *b, const struct fetch_request *rq, enum http_method method, const struct proxy_token *token,
                const char *authorization)
 {
 	if (!put_line(b, rq, method) || !put_own(b, rq))
 		return false;
-	if (token && !proxy_token_put(token, b))
+	if (!put_proxy_credentials(b, rq, token))
 		return false;
 	if (authorization && !http_put_field(b, SV("Authorization"), sv_str(authorization)))
 		return false;
@@ -121,7 +156,7 @@ bool ask_build(struct buf *b, const struct fetch_request *rq, enum http_method m
 
 bool ask_fits(const struct fetch_request *rq, struct strview *ret_what)
 {
-	size_t limit = rq->registry->proxy->direct ? ASK_HEAD_MAX : ASK_LINE_MAX;
+	size_t limit = to_proxy(rq) ? ASK_LINE_MAX : ASK_HEAD_MAX;
 	size_t line = sizeof("HEAD  HTTP/1.1") - 1 + rq->path.n
 	              + (absolute(rq) ? sizeof("http://") - 1 + authority(rq).n : 0);
 	size_t total = line + CRLF_BYTES;

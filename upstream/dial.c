@@ -36,10 +36,14 @@ static int use_name(struct dial *d, const struct upstream *u, int name_index)
 	return 0;
 }
 
-int dial_lookup(struct dial *d, const struct upstream *u, const struct conf_proxy *proxy, unsigned turn)
+int dial_lookup(struct dial *d, const struct upstream *u, const struct pool_key *key, unsigned turn)
 {
-	*d = (struct dial){ .port = proxy->address.port };
-	int r = proxy->name_index < 0 ? use_literal(d, &proxy->address) : use_name(d, u, proxy->name_index);
+	const struct conf_proxy *proxy = key->pool->proxy;
+	const struct url_hostport *at = proxy->direct ? key->target : &proxy->address;
+	const int name_index = proxy->direct ? key->name_index : proxy->name_index;
+
+	*d = (struct dial){ .port = at->port };
+	int r = name_index < 0 ? use_literal(d, at) : use_name(d, u, name_index);
 	if (r < 0)
 		return r;
 	d->first = turn % d->count;

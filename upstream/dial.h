@@ -1,4 +1,4 @@
-/* Where to connect to: the addresses of a proxy's name, tried in turn. */
+/* Where to connect to: the addresses of a proxy's name, or of a host's that is reached without one, tried in turn. */
 #ifndef DIAL_H
 #define DIAL_H
 
@@ -12,10 +12,9 @@ struct dial {
 	char text[64]; /* after -ENOENT: why the name has no address */
 };
 
-/* Looks the proxy's addresses up, beginning with the one at `turn` (modulo their number).  0; -EAGAIN: the
+/* Looks the addresses for a key up, beginning with the one at `turn` (modulo their number).  0; -EAGAIN: the
  * keeper has not resolved the name yet; -ENOENT: it cannot, text says why. */
-MUST_CHECK int dial_lookup(struct dial *d, const struct upstream *u, const struct conf_proxy *proxy,
-                           unsigned turn);
+MUST_CHECK int dial_lookup(struct dial *d, const struct upstream *u, const struct pool_key *key, unsigned turn);
 
 /* Begins to connect c to the next address.  0: under way; -errno (that of the last one): none is left. */
 MUST_CHECK int dial_next(struct dial *d, struct conn *c);

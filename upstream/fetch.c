@@ -311,7 +311,7 @@ static struct fetch *fetch_new(struct upstream *u, const struct fetch_request *r
 		return NULL;
 	}
 	f->upstream = u;
-	f->key = upstream_key(u, rq->registry, rq->at);
+	f->key = upstream_key(u, rq->registry, rq->at, rq->https);
 	f->pool = f->key->pool;
 	f->rq = *rq;
 	f->rq.field = f->field;
@@ -329,6 +329,7 @@ static struct fetch *fetch_new(struct upstream *u, const struct fetch_request *r
 	f->budget_at_ms = f->started_ms + f->pool->proxy->header_budget;
 	f->patience_at_ms = f->started_ms + patience_ms(f->pool->proxy->header_budget);
 	f->first_at = rq->at;
+	f->first_https = rq->https;
 	f->first_path = rq->path;
 	f->facts.proxy = f->pool->proxy;
 	f->facts.at = rq->at;

@@ -14,6 +14,7 @@ struct upstream; /* all pools and queues of one process (upstream.h) */
 struct fetch_request {
 	const struct conf_registry *registry;
 	const struct conf_host *at;     /* one of its other hosts; NULL = the registry itself */
+	bool https;                     /* of the URL that led to `at`; the registry itself has its own scheme */
 	enum stats_route route;         /* ROUTE_TOKEN: redirects are not followed */
 	enum http_method method;        /* HTTP_GET, HTTP_HEAD, or HTTP_POST with a body */
 	struct strview path;            /* path and query as the upstream shall see it; begins with '/' */

@@ -7,6 +7,7 @@
 
 #include "ask.h"
 #include "path_shares.h"
+#include "tls_transport.h"
 
 /* --- the request --------------------------------------------------------------------------------------- */
 
@@ -19,15 +20,22 @@ static enum http_method method(const struct fetch *f)
 static void broke(struct fetch *f, int error)
 {
 	bool used = f->facts.reused || f->probing;
+	const char *why = tls_why(&f->conn->transport);
 	struct fetch_error e;
 	char text[64];
 
-	if (error)
+	if (why[0] && error == EPROTO)
+		fetch_error_set(&e, ERROR_TLS, "%s", why);
+	else if (why[0])
+		fetch_error_set(&e, ERROR_UPSTREAM_CLOSED, "%s", why);
+	else if (error)
 		fetch_error_set(&e, ERROR_UPSTREAM_CLOSED, "%s", strerror_r(error, text, sizeof(text)));
 	else
 		fetch_error_set(&e, ERROR_UPSTREAM_CLOSED, "closed%s",
 		                f->response.begun ? " within the head" : "");
-	if (f->rq.method == HTTP_POST) /* it may have been acted upon, and a refresh token works once (RFC 6749 10.4) */
+	if (e.id == ERROR_TLS && !used && tls_is_final(&f->conn->transport)) /* TLS 1.3 servers judge our certificate late */
+		fetch_attempt_failed(f, RETRY_CAUSE_FINAL, &e);
+	else if (f->rq.method == HTTP_POST) /* it may have been acted upon, and a refresh token works once (RFC 6749 10.4) */
 		fetch_attempt_failed(f, RETRY_CAUSE_FINAL, &e);
 	else
 		fetch_attempt_failed(f, used && !f->response.begun ? RETRY_CAUSE_STALE : RETRY_CAUSE_PASSING, &e);
@@ -36,7 +44,7 @@ static void broke(struct fetch *f, int error)
 /* The token may have changed while the fetch was in the queue or dialled.  False: it goes another way. */
 static bool may_show_token(struct fetch *f)
 {
-	if (!f->pool->token)
+	if (!f->pool->token || f->pool->proxy->protocol != CONF_PROTOCOL_HTTP) /* a tunnel's was shown when it was opened */
 		return true;
 	if (!fetch_has_token(f))
 		return false;

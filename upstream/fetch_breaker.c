@@ -6,11 +6,19 @@ static void count_open(const struct pool *p)
 	stats_set(&p->stats->breaker_open, breaker_is_open(&p->breaker));
 }
 
+/* Without a proxy a registry's other hosts are other machines: they say nothing of it. */
+static bool is_judged(const struct fetch *f)
+{
+	return !f->pool->proxy->direct || !f->rq.at;
+}
+
 bool fetch_may_dial(struct fetch *f)
 {
 	struct pool *p = f->pool;
 	struct fetch_error e;
 
+	if (!is_judged(f))
+		return true;
 	switch (breaker_ask(&p->breaker, loop_now(f->upstream->loop))) {
 	case BREAKER_GO: return true;
 	case BREAKER_TRY: f->trying = true; return true;
@@ -25,6 +33,8 @@ void fetch_not_dialled(struct fetch *f, const struct fetch_error *e)
 {
 	struct pool *p = f->pool;
 
+	if (!is_judged(f))
+		return;
 	f->trying = false;
 	p->broken.id = e->id;
 	(void)sv_copy(p->broken.detail, sizeof(p->broken.detail), sv_str(e->detail));
@@ -39,6 +49,8 @@ void fetch_not_dialled(struct fetch *f, const struct fetch_error *e)
 
 void fetch_dialled(struct fetch *f)
 {
+	if (!is_judged(f))
+		return;
 	f->trying = false;
 	if (breaker_good(&f->pool->breaker))
 		log_fields(LOG_LEVEL_NOTICE, FIELDS(LF_STR("upstream", f->pool->proxy->name)), "connections succeed again");

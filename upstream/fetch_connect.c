@@ -10,6 +10,7 @@ static void on_conn(struct conn *c)
 
 	switch (f->state) {
 	case FETCH_DIAL: fetch_on_dial(f); break;
+	case FETCH_SOCKS: case FETCH_CONNECT: case FETCH_TLS: fetch_on_tunnel(f); break;
 	case FETCH_ASK: fetch_on_ask(f); break;
 	case FETCH_RESPONSE_HEAD: fetch_on_head(f); break;
 	case FETCH_CLASSIFY: fetch_on_text(f); break;
@@ -31,20 +32,21 @@ static const char *error_text(int error, char *text, size_t cap)
 static void dial_failed(struct fetch *f, int error)
 {
 	struct fetch_error e;
+	const bool direct = f->pool->proxy->direct;
 	char text[64];
 
 	f->turn++;
 	switch (-error) {
 	case ETIMEDOUT:
 		fetch_duration_text(loop_now(f->upstream->loop) - f->dialled_ms, text, sizeof(text));
-		fetch_error_set(&e, ERROR_PROXY_TIMEOUT, "no answer in %s", text);
+		fetch_error_set(&e, direct ? ERROR_REGISTRY_TIMEOUT : ERROR_PROXY_TIMEOUT, "no answer in %s", text);
 		fetch_not_dialled(f, &e);
 		break;
 	case EMFILE: case ENFILE: case ENOBUFS: case ENOMEM: case EADDRNOTAVAIL: case EAGAIN:
 		fetch_error_set(&e, ERROR_OVERLOADED, "%s", error_text(error, text, sizeof(text)));
 		break;
 	default:
-		fetch_error_set(&e, ERROR_PROXY_UNREACHABLE, "%s", error_text(error, text, sizeof(text)));
+		fetch_error_set(&e, direct ? ERROR_REGISTRY_UNREACHABLE : ERROR_PROXY_UNREACHABLE, "%s", error_text(error, text, sizeof(text)));
 		fetch_not_dialled(f, &e);
 	}
 	fetch_drop_conn(f, true);
@@ -85,7 +87,7 @@ void fetch_on_dial(struct fetch *f)
 	fetch_dialled(f);
 	f->facts.connect_ms = loop_now(f->upstream->loop) - f->dialled_ms;
 	stats_observe(&f->pool->stats->connect, &stats_scale_ms, f->facts.connect_ms);
-	fetch_ask(f);
+	fetch_tunnel(f);
 }
 
 void fetch_dial_expired(struct fetch *f)
@@ -97,7 +99,7 @@ void fetch_dial_expired(struct fetch *f)
 
 void fetch_lookup(struct fetch *f)
 {
-	int r = dial_lookup(&f->dial, f->upstream, f->pool->proxy, f->turn);
+	int r = dial_lookup(&f->dial, f->upstream, f->key, f->turn);
 	struct fetch_error e;
 
 	if (r == 0) {
@@ -110,7 +112,7 @@ void fetch_lookup(struct fetch *f)
 		fetch_set(f, FETCH_NAME);
 		return;
 	}
-	fetch_error_set(&e, ERROR_PROXY_NAME, "%s", f->dial.text);
+	fetch_error_set(&e, f->pool->proxy->direct ? ERROR_REGISTRY_NAME : ERROR_PROXY_NAME, "%s", f->dial.text);
 	fetch_fail(f, &e);
 }
 

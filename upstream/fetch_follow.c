@@ -30,13 +30,14 @@ void fetch_leave_conn(struct fetch *f)
 	}
 }
 
-static void go_to(struct fetch *f, const struct conf_host *at, struct strview path)
+static void go_to(struct fetch *f, const struct conf_host *at, bool https, struct strview path)
 {
 	f->strayed |= at != f->rq.at; /* for good: what came back over another host is not trusted again */
 	f->rq.anonymous = f->strayed || f->grant;
 	f->rq.at = f->facts.at = at;
+	f->rq.https = https;
 	f->rq.path = path;
-	f->key = upstream_key(f->upstream, f->rq.registry, at);
+	f->key = upstream_key(f->upstream, f->rq.registry, at, https);
 	f->pool = f->key->pool;
 	f->waiter.key = f->key;
 }
@@ -53,7 +54,7 @@ static void follow(struct fetch *f, const struct redirect *to)
 	if (f->response.head.status == 303 && f->rq.method != HTTP_HEAD)
 		f->rq.method = HTTP_GET;
 	fetch_leave_conn(f);
-	go_to(f, to->at, sv_str(path));
+	go_to(f, to->at, to->https, sv_str(path));
 	free(f->path);
 	f->path = path;
 	f->facts.redirects++;
@@ -72,9 +73,10 @@ bool fetch_follow(struct fetch *f)
 
 	if (f->rq.route == ROUTE_TOKEN || !redirect_is(f->response.head.status))
 		return false;
-	switch (redirect_resolve(f->rq.registry, f->rq.at, &f->response.head, &to)) {
+	switch (redirect_resolve(f->rq.registry, f->rq.at, f->rq.https, &f->response.head, &to)) {
 	case REDIRECT_PASS: return false;
 	case REDIRECT_UNLISTED: fail(f, ERROR_REDIRECT_HOST, to.host); return true;
+	case REDIRECT_PLAIN: fail(f, ERROR_REDIRECT_PLAIN, to.host); return true;
 	case REDIRECT_BAD: fail(f, ERROR_REDIRECT_MALFORMED, ""); return true;
 	case REDIRECT_FOLLOW: break;
 	}
@@ -90,7 +92,7 @@ void fetch_begin_anew(struct fetch *f)
 	if (f->hops == 0)
 		return;
 	f->hops = 0;
-	go_to(f, f->first_at, f->first_path);
+	go_to(f, f->first_at, f->first_https, f->first_path);
 	f->strayed = false;
 	f->rq.anonymous = f->grant != NULL;
 	free(f->path);

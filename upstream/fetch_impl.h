@@ -9,6 +9,7 @@
 #include "range.h"
 #include "response.h"
 #include "retry.h"
+#include "socks.h"
 #include "validator.h"
 
 enum fetch_state {
@@ -66,6 +67,7 @@ struct fetch {
 	struct list waiting;        /* in upstream.news; self-linked = not */
 	struct conn *conn;          /* NULL = none */
 	struct dial dial;
+	struct socks socks;
 	struct buf out;             /* of the request head, while it is written */
 	struct body body;
 	struct retry retry;
@@ -79,6 +81,7 @@ struct fetch {
 	bool strayed;               /* came by another host */
 	unsigned hops;              /* redirects followed since the beginning */
 	const struct conf_host *first_at; /* where it began */
+	bool first_https;
 	struct strview first_path;
 	char *path;                 /* of the last redirect; NULL = none */
 	size_t body_sent;           /* of rq.body */
@@ -122,6 +125,15 @@ void fetch_granted(struct waiter *w, struct conn *c);
 void fetch_lookup(struct fetch *f);
 void fetch_on_dial(struct fetch *f);
 void fetch_dial_expired(struct fetch *f);
+
+/* --- fetch_tunnel.c: from a connected socket to one for requests --------------------------------------- */
+
+/* Through the proxy to the target, where it opens tunnels, then TLS, where we speak it; then asks. */
+void fetch_tunnel(struct fetch *f);
+/* TLS alone. */
+void fetch_secure(struct fetch *f);
+/* The transport became ready in one of these states. */
+void fetch_on_tunnel(struct fetch *f);
 
 /* --- fetch_breaker.c: when nobody could connect for a while -------------------------------------------- */
 

@@ -240,7 +240,7 @@ static void ask(struct grant *g)
 		{ SV("Accept"), SV("application/json") },
 	};
 	const struct fetch_request rq = {
-		.registry = g->login->registry, .at = g->at, .route = ROUTE_TOKEN, .method = HTTP_GET, .path = sv_str(g->path),
+		.registry = g->login->registry, .at = g->at, .https = g->https, .route = ROUTE_TOKEN, .method = HTTP_GET, .path = sv_str(g->path),
 		.field = field, .fields = ARRAY_LEN(field), .urgent = true,
 	};
 	struct err why;
@@ -321,6 +321,7 @@ static bool take_bearer(struct grant *g, const struct offer *o)
 	forget(g);
 	g->kind = GRANT_TOKEN;
 	g->at = t.at;
+	g->https = t.https;
 	if (build_path(g, &t, o))
 		return true;
 	g->kind = GRANT_OPEN;

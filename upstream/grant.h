@@ -29,6 +29,7 @@ struct grant {
 	enum grant_kind kind;
 	uint32_t serial;     /* of what there is to show, another one for each; 0 = nothing */
 	/* GRANT_TOKEN: the request for a token, and the last one */
+	bool https;                 /* how it is reached, of the realm's URL */
 	const struct conf_host *at; /* the token server; NULL = the registry itself */
 	char *path;          /* with query */
 	char *value;         /* "Bearer ..."; secret; NULL = none */

@@ -20,6 +20,7 @@ upstream_librrupstream_a_SOURCES = \
 	upstream/fetch_retry.c \
 	upstream/fetch_states.def \
 	upstream/fetch_token.c \
+	upstream/fetch_tunnel.c \
 	upstream/grant.c upstream/grant.h \
 	upstream/login.c upstream/login.h \
 	upstream/offer.c upstream/offer.h \
@@ -33,6 +34,7 @@ upstream_librrupstream_a_SOURCES = \
 	upstream/response.c upstream/response.h \
 	upstream/retry.c upstream/retry.h \
 	upstream/route.c upstream/route.h \
+	upstream/socks.c upstream/socks.h \
 	upstream/source.h \
 	upstream/splice.c upstream/splice.h \
 	upstream/token.c upstream/token.h \

@@ -12,6 +12,8 @@
 
 struct conn;
 struct proxy_token;
+struct tls_context;
+struct tls_ticket;
 struct upstream;
 struct waiter;
 
@@ -22,6 +24,11 @@ struct pool_key {
 	struct pool *pool;
 	const char *authority;   /* virtual host:port */
 	const char *location_id; /* "" = none */
+	const struct url_hostport *target; /* the same as authority: where a tunnel leads to, or where to connect to without a proxy */
+	int name_index;          /* without a proxy: target's, in conf->names; -1 = a literal */
+	const struct tls_context *tls; /* NULL = not ours to speak */
+	const char *tls_name;    /* what the server must prove to be */
+	struct tls_ticket *ticket; /* of its last session */
 	/* What came of exchanges with it, CLOCK_MONOTONIC, 0 = never: see path_shares. */
 	uint64_t good_ms, denied_ms;
 };

@@ -26,6 +26,7 @@ static enum redirect_verdict resolve_url(const struct conf_registry *r, struct s
 		return REDIRECT_BAD;
 	url_authority(&url.at, ret->host);
 	ret->path = url.path.n ? url.path : SV("/");
+	ret->https = url.https;
 	if (url_hostport_eq(&url.at, &r->host)) {
 		ret->at = NULL;
 		return REDIRECT_FOLLOW;
@@ -35,7 +36,9 @@ static enum redirect_verdict resolve_url(const struct conf_registry *r, struct s
 	ret->at = conf_hosts_find(&r->redirect_at, &url.at, ret->path);
 	if (!ret->at)
 		ret->at = find_virtual(&r->redirect_at, ret->host);
-	return ret->at ? REDIRECT_FOLLOW : REDIRECT_UNLISTED;
+	if (!ret->at)
+		return REDIRECT_UNLISTED;
+	return conf_is_downgrade(r, url.https) ? REDIRECT_PLAIN : REDIRECT_FOLLOW;
 }
 
 /* "/path": on the same host.  "//host/path" is none of these. */
@@ -49,12 +52,12 @@ static bool is_path(struct strview s)
 	return true;
 }
 
-enum redirect_verdict redirect_resolve(const struct conf_registry *r, const struct conf_host *from,
+enum redirect_verdict redirect_resolve(const struct conf_registry *r, const struct conf_host *from, bool https,
                                        const struct http_head *h, struct redirect *ret)
 {
 	struct strview location = http_head_value(h, SV("Location"));
 
-	*ret = (struct redirect){ .at = from };
+	*ret = (struct redirect){ .at = from, .https = https };
 	if (http_head_count(h, SV("Location")) != 1)
 		return REDIRECT_BAD;
 	if (!is_path(location))

@@ -16,6 +16,7 @@ struct route {
 	const struct conf_registry *registry; /* NULL when refused before one was chosen */
 	struct strview repository;            /* without the registry's prefix; empty for /v2/ */
 	struct strview reference;             /* tag or digest; of a token request the encoded realm */
+	bool https;                 /* of the URL that named it */
 	const struct conf_host *at;           /* token requests: which of its token_hosts; NULL = the registry */
 	bool prefixed;                        /* the registry's prefix was taken off the repository */
 	struct strview query;                 /* as the client sent it; route_path leaves `ns` out */

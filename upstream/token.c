@@ -59,6 +59,7 @@ bool token_route(const struct conf *c, struct strview path, struct route *r)
 		return refuse(r, ERROR_TOKEN_REALM, "it is no http(s) URL, or too long");
 	const enum error_id id = token_server_find(r->registry, sv_make(realm.text, realm.n), &server);
 	r->at = server.at;
+	r->https = server.https;
 	return id == ERROR_NONE || refuse(r, id, server.detail);
 }
 

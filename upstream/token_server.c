@@ -52,6 +52,9 @@ enum error_id token_server_find(const struct conf_registry *g, struct strview re
 	if (!url_is_query(ret->path) || !url_is_query(ret->query) || !is_plain(ret->path))
 		return refuse(ret, ERROR_TOKEN_REALM, "its path is not plain");
 	ret->at = conf_hosts_find(&g->token_at, &url.at, ret->path);
+	ret->https = url.https;
+	if (ret->at && conf_is_downgrade(g, url.https))
+		return refuse(ret, ERROR_TOKEN_REALM, "http, from a registry that is spoken to with TLS");
 	if (ret->at)
 		return ERROR_NONE;
 	if (!url_hostport_eq(&url.at, &g->host)) {

@@ -9,6 +9,7 @@
 
 struct token_server {
 	const struct conf_host *at; /* NULL = the registry itself */
+	bool https;                 /* of the realm's URL */
 	struct strview path, query; /* of the realm, which must stay */
 	char detail[URL_AUTHORITY_MAX]; /* of a refusal */
 };

@@ -13,6 +13,7 @@
 #include "http_wire.h"
 #include "login.h"
 #include "proxy_token.h"
+#include "tls_transport.h"
 
 #define KEEPER_ASK_MS 1000
 
@@ -27,7 +28,8 @@ static struct pool *pool_of(struct upstream *u, const struct conf_proxy *proxy)
 static bool key_eq(const struct pool_key *a, const struct pool_key *b)
 {
 	return a->pool == b->pool && strcmp(a->authority, b->authority) == 0
-	       && strcmp(a->location_id, b->location_id) == 0;
+	       && strcmp(a->location_id, b->location_id) == 0 && a->tls == b->tls
+	       && (!a->tls || strcmp(a->tls_name, b->tls_name) == 0);
 }
 
 static unsigned position(const struct conf *conf, const struct conf_registry *r)
@@ -45,30 +47,52 @@ struct login *upstream_login(const struct upstream *u, const struct conf_registr
 	return u->login[position(u->heritage->conf, r)];
 }
 
-const struct pool_key *upstream_key(const struct upstream *u, const struct conf_registry *r, const struct conf_host *at)
+static unsigned place_of(const struct conf *conf, const struct conf_host *at, bool https)
+{
+	return conf->registries + 2 * at->place + https;
+}
+
+const struct pool_key *upstream_key(const struct upstream *u, const struct conf_registry *r, const struct conf_host *at, bool https)
 {
 	const struct conf *conf = u->heritage->conf;
-	unsigned own = position(conf, r), same = 0;
+	const unsigned own = at ? place_of(conf, at, https) : position(conf, r);
+	unsigned same = 0;
 
-	if (at)
-		own = conf->registries + at->place;
 	assert(own < u->keys);
 	while (!key_eq(&u->key[same], &u->key[own]))
 		same++;
 	return &u->key[same];
 }
 
-static void key_set(struct upstream *u, unsigned i, const struct conf_registry *r, const char *authority)
+static void key_set(struct upstream *u, unsigned i, const struct conf_registry *r, struct pool_key key)
 {
-	u->key[i] = (struct pool_key){ .pool = pool_of(u, r->proxy), .authority = authority,
-		                       .location_id = r->location_id };
-	assert(u->key[i].pool);
+	key.pool = pool_of(u, r->proxy);
+	key.location_id = r->location_id;
+	key.ticket = &u->ticket[i];
+	u->key[i] = key;
+	assert(key.pool);
 }
 
+static void key_of_registry(struct upstream *u, unsigned i, const struct conf_registry *r)
+{
+	const bool tls = r->scheme == CONF_SCHEME_HTTPS && conf_speaks_tls(r);
+
+	key_set(u, i, r, (struct pool_key){ .authority = r->authority, .target = &r->host, .name_index = r->proxy->name_index,
+	                                    .tls = tls ? r->tls : NULL, .tls_name = r->tls_name[0] ? r->tls_name : r->host.host });
+}
+
+/* What a URL's host must prove is its own name, wherever the connection leads. */
 static void keys_of_hosts(struct upstream *u, const struct conf_registry *r, const struct conf_hosts *h)
 {
+	const bool ours = conf_speaks_tls(r);
+
 	for (unsigned i = 0; i < h->count; i++)
-		key_set(u, u->heritage->conf->registries + h->item[i].place, r, h->item[i].authority);
+		for (unsigned https = 0; https < 2; https++) {
+			const struct conf_host *at = &h->item[i];
+			key_set(u, place_of(u->heritage->conf, at, https), r,
+			        (struct pool_key){ .authority = at->authority, .target = &at->behind, .name_index = at->name_index,
+			                           .tls = https && ours ? r->tls : NULL, .tls_name = at->at.host });
+		}
 }
 
 /* Token servers and where redirects lead to are behind the registry's own proxy and location id. */
@@ -76,13 +100,14 @@ static int init_keys(struct upstream *u, struct err *reterr)
 {
 	const struct conf *conf = u->heritage->conf;
 
-	u->keys = conf->registries + conf->places;
+	u->keys = conf->registries + 2 * conf->places;
 	u->key = calloc(u->keys ? u->keys : 1, sizeof(u->key[0]));
-	if (!u->key)
+	u->ticket = calloc(u->keys ? u->keys : 1, sizeof(u->ticket[0]));
+	if (!u->key || !u->ticket)
 		return err_sys(reterr, -ENOMEM, "cannot set up connections to the proxies");
 	for (unsigned i = 0; i < conf->registries; i++) {
 		const struct conf_registry *r = conf->registry[i];
-		key_set(u, i, r, r->authority);
+		key_of_registry(u, i, r);
 		keys_of_hosts(u, r, &r->token_at);
 		keys_of_hosts(u, r, &r->redirect_at);
 		keys_of_hosts(u, r, &r->pass_at);
@@ -126,6 +151,9 @@ static void free_parts(struct upstream *u)
 		login_free(TAKE(u->login[i]));
 	for (unsigned i = 0; i < u->pools; i++)
 		pool_done(&u->pool[i]);
+	for (unsigned i = 0; u->ticket && i < u->keys; i++)
+		tls_ticket_free(&u->ticket[i]);
+	free(u->ticket);
 	free(u->key);
 }
 

@@ -26,7 +26,8 @@ struct upstream {
 	struct pipes pipes;
 	struct pool pool[CONF_PROXIES + CONF_REGISTRIES]; /* by position in conf->proxy */
 	unsigned pools;
-	struct pool_key *key; /* by position in conf->registry, then by conf_host.place */
+	struct pool_key *key; /* by position in conf->registry, then two by conf_host.place: without TLS, with it */
+	struct tls_ticket *ticket; /* one for each key */
 	unsigned keys;
 	struct login *login[CONF_REGISTRIES]; /* by position in conf->registry; NULL = none of our own */
 	struct list news;   /* struct fetch: wait for a name or a token */
@@ -38,9 +39,9 @@ struct upstream {
 	bool draining;
 };
 
-/* The key of a registry of the configuration, or of one of its other hosts (at; NULL = the registry itself); those
- * that mean the same share one. */
-const struct pool_key *upstream_key(const struct upstream *u, const struct conf_registry *r, const struct conf_host *at);
+/* The key of a registry of the configuration, or of one of its other hosts (at; NULL = the registry itself), which a URL with
+ * that scheme names; those that mean the same share one. */
+const struct pool_key *upstream_key(const struct upstream *u, const struct conf_registry *r, const struct conf_host *at, bool https);
 
 /* The relay's own credentials for that registry; NULL: there are none. */
 struct login *upstream_login(const struct upstream *u, const struct conf_registry *r);

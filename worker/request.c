@@ -131,7 +131,7 @@ void request_for_fetch(const struct request *rq, struct fetch_request *ret)
 {
 	*ret = (struct fetch_request){
 		.registry = rq->route.registry,
-		.at = rq->route.at,
+		.at = rq->route.at, .https = rq->route.https,
 		.route = rq->route.kind,
 		.method = rq->method,
 		.path = sv_make(rq->path, rq->path_bytes),

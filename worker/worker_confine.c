@@ -1,18 +1,40 @@
 /* Confines a worker.  Worker. */
 #include "worker_confine.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 #include "conf.h"
 #include "config.h"
 #include "log.h"
 #include "sandbox.h"
 
-static unsigned collect_ports(const struct conf *c, uint16_t *port)
-{
-	unsigned n = 0;
+struct ports {
+	uint16_t *port; /* owned */
+	unsigned count;
+};
 
+static void add_hosts(struct ports *p, const struct conf_hosts *h)
+{
+	for (unsigned i = 0; i < h->count; i++)
+		p->port[p->count++] = h->item[i].behind.port;
+}
+
+/* Of proxies, and of all hosts that are reached without one. */
+static int collect_ports(const struct conf *c, struct ports *p)
+{
+	p->port = calloc(c->proxies + c->places + 1, sizeof(p->port[0]));
+	if (!p->port)
+		return -ENOMEM;
 	for (unsigned i = 0; i < c->proxies; i++)
-		port[n++] = c->proxy[i]->address.port;
-	return n;
+		p->port[p->count++] = c->proxy[i]->address.port;
+	for (unsigned i = 0; i < c->registries; i++) {
+		if (!c->registry[i]->proxy->direct)
+			continue;
+		add_hosts(p, &c->registry[i]->token_at);
+		add_hosts(p, &c->registry[i]->redirect_at);
+	}
+	return 0;
 }
 
 /* Once a generation. */
@@ -33,18 +55,21 @@ static void tell(const struct heritage *h, const struct sandbox_parts *parts)
 
 int worker_confine(const struct heritage *h, struct err *reterr)
 {
-	uint16_t port[CONF_PROXIES + CONF_REGISTRIES];
+	struct ports ports = { .count = 0 };
 	struct sandbox_parts parts;
-	const struct sandbox s = {
-		.role = SANDBOX_WORKER,
-		.reach = { .port = port, .ports = collect_ports(h->conf, port) },
-		.denied = &h->stats->sandbox_denied,
-		.required = h->conf->master.sandbox == CONF_SANDBOX_REQUIRED,
-	};
 
 	if (h->conf->master.sandbox == CONF_SANDBOX_OFF)
 		return 0;
+	if (collect_ports(h->conf, &ports) < 0)
+		return err_sys(reterr, -ENOMEM, "cannot confine a worker");
+	const struct sandbox s = {
+		.role = SANDBOX_WORKER,
+		.reach = { .port = ports.port, .ports = ports.count },
+		.denied = &h->stats->sandbox_denied,
+		.required = h->conf->master.sandbox == CONF_SANDBOX_REQUIRED,
+	};
 	int r = sandbox_enter(&s, &parts, reterr);
+	free(ports.port);
 	if (r < 0)
 		return r;
 	stats_set(&h->stats->sandbox_seccomp, parts.seccomp);

@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	head.field[0] = (struct http_field){ SV("Location"), text };
 	head.fields = 1;
 	for (unsigned i = 0; i < 2; i++)
-		if (redirect_resolve(g, i ? &g->redirect_at.item[0] : NULL, &head, &to) == REDIRECT_FOLLOW) {
+		if (redirect_resolve(g, i ? &g->redirect_at.item[0] : NULL, i, &head, &to) == REDIRECT_FOLLOW) {
 			check_host(g, &g->redirect_at, to.at);
 			check_path(to.path);
 			FUZZ_ASSERT(to.path.n > 0);

@@ -204,7 +204,6 @@ static void twice_is_once_too_often(void **state)
 	bad(SMALL "redirect_hosts = a/b\n", "5: redirect_hosts: 'a/b': only host:port belongs here");
 	bad(SMALL "redirect_pass = a=b\n", "5: redirect_pass: 'a=b': a client goes there itself");
 	bad(SMALL "redirect_pass = a:0\n", "5: redirect_pass: 'a:0': ");
-	bad(SMALL "proxy = none\ntoken_hosts = a\n", "6: token_hosts is not built yet for a registry without a proxy");
 	bad(SMALL "host = other\n", "5: host is already given in line 4");
 	bad(SMALL "[log]\nlevel = info\n[log]\n", "7: [log] is already given in line 5");
 	bad(SMALL "[registry]\n", "5: [registry default] is already given");
@@ -254,7 +253,45 @@ static void registries(void **state)
 	assert_int_equal(c->names_count, 2);
 	assert_int_equal(c->proxy[1]->name_index, -1);
 	conf_free(c);
-	bad("[registry a]\nhost = a\nscheme = https\nproxy = none\n", "4: not built yet");
+}
+
+#define DIRECT "[registry]\nhost = r.corp\nscheme = https\nproxy = none\n" /* four lines */
+#define SOCKS  "[proxy]\naddress = cp:20004\nprotocol = socks5\n[registry]\nhost = r.corp\n"
+
+/* Who speaks TLS, and with what. */
+static void other_ways(void **state)
+{
+	(void)state;
+	bad(DIRECT "ca_file = /nonexistent/ca.pem\n", "5: ca_file: /nonexistent/ca.pem: no CA certificates");
+	bad(DIRECT "ca_file = /dev/null\n", "5: ca_file: /dev/null: no CA certificates");
+	bad(DIRECT "tls_client_certificate = /dev/null\n", "5: one needs the other");
+	bad(DIRECT "tls_client_key = /dev/null\n", "5: one needs the other");
+	bad(DIRECT "tls_client_certificate = /nonexistent\ntls_client_key = /nonexistent\n", "5: tls_client_certificate: /nonexistent");
+	bad(DIRECT "tls_name = a:443\n", "5: tls_name: a name or an address, without a port");
+	bad("[registry]\nhost = r\nproxy = none\nca_file = /dev/null\n", "4: ca_file: has no effect without scheme = https");
+	bad("[registry]\nhost = r\nproxy = none\ntls_name = x\n", "4: tls_name: has no effect");
+	bad(SMALL "[proxy b]\naddress = b:1\nsocks_methods = 00\n", "7: socks_methods: has no effect");
+	bad("[proxy]\naddress = cp:1\nprotocol = socks5\nsocks_methods = 01\n[registry]\nhost = r\n", "4: '01' is none of 00");
+	bad("[proxy]\naddress = cp:1\nprotocol = socks5\nsocks_methods = 80\n[registry]\nhost = r\n", "4: auth = bearer is needed");
+	bad("[proxy]\naddress = cp:1\nprotocol = socks5\nauth = basic\n[registry]\nhost = r\n", "4: it is none or bearer");
+	bad("[proxy]\naddress = cp:1\nprotocol = socks5\nlocation_id = x\n[registry]\nhost = r\n", "4: beside the token only");
+	bad(SOCKS "location_id = x\n", "6: beside the token only");
+	bad("[proxy]\naddress = p:1\nprotocol = connect\nlocation_id = x\n[registry]\nhost = r\n", "4: is for a connectivity proxy");
+	bad("[proxy]\naddress = p:1\nprotocol = connect\nauth = basic\n[registry]\nhost = r\n", "4: basic needs auth_file");
+	bad("[proxy]\naddress = p:1\nprotocol = connect\nauth_file = /x\n[registry]\nhost = r\n", "4: has no effect without auth = basic");
+	bad("[proxy]\naddress = p:1\nprotocol = connect\nauth = basic\nauth_file = /dev/null\n[registry]\nhost = r\n", "5: auth_file: ");
+	struct conf *c = good(SOCKS);
+	assert_int_equal(c->proxy[0]->socks_method_count, 1);
+	assert_int_equal(c->proxy[0]->socks_method[0], CONF_SOCKS_NONE);
+	assert_true(conf_speaks_tls(c->registry[0]));
+	assert_null(c->registry[0]->tls);
+	conf_free(c);
+	c = good("[registry]\nhost = r.corp\nproxy = none\ntoken_hosts = auth.corp, 10.0.0.1\nredirect_hosts = s.corp=t.corp:444\n");
+	assert_int_equal(c->names_count, 3); /* r.corp, auth.corp and t.corp; never s.corp */
+	assert_int_equal(c->registry[0]->token_at.item[1].name_index, -1);
+	assert_string_equal(c->names[c->registry[0]->redirect_at.item[0].name_index], "t.corp");
+	assert_int_equal(c->registry[0]->redirect_at.item[0].behind.port, 444);
+	conf_free(c);
 }
 
 static void all_mistakes_at_once_and_in_line_order(void **state)
@@ -262,7 +299,7 @@ static void all_mistakes_at_once_and_in_line_order(void **state)
 	static const char text[] = "[master]\nworkers = many\n[listen]\nhead_timout = 5s\n[proxy]\naddress = cp\n"
 	                           "protocol = socks5\n[registry]\nhots = reg:5000\n[lisen]\nanything = 1\n";
 	static const char *const expected[] = {
-		"2: workers: 'many'", "4: did you mean 'head_timeout'", "6: the port is missing", "7: not built yet",
+		"2: workers: 'many'", "4: did you mean 'head_timeout'", "6: the port is missing",
 		"8: needs a host", "9: did you mean 'host'", "10: did you mean 'listen'", NULL,
 	};
 
@@ -304,6 +341,7 @@ int main(void)
 		cmocka_unit_test(twice_is_once_too_often),
 		cmocka_unit_test(ranges_at_their_ends),
 		cmocka_unit_test(registries),
+		cmocka_unit_test(other_ways),
 		cmocka_unit_test(all_mistakes_at_once_and_in_line_order),
 		cmocka_unit_test(files_that_were_damaged),
 	};

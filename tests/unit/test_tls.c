@@ -163,7 +163,7 @@ static void test_what_is_trusted_and_why_not(void **state)
 		{ { .dns = "token.example", .from_s = 3600, .until_s = 7200 }, "token.example", "it is not yet valid, but from 20" },
 		{ { .dns = "token.example", .self_signed = true }, "token.example", "self-signed, and not in the CA file" },
 		{ { .dns = "token.example", .stranger = true }, "token.example", "signed by 'stranger', which is not in the CA file" },
-		{ { .dns = "token.example", .max_version = TLS1_1_VERSION }, "token.example", "the server speaks no TLS 1.2 or newer" },
+		{ { .dns = "token.example", .max_version = TLS1_1_VERSION }, "token.example", "the server speaks no version of TLS from 1.2 on" },
 	};
 
 	(void)state;

@@ -23,6 +23,7 @@ static void init(struct setup *s)
 	memset(s, 0, sizeof(*s));
 	s->registry = (struct conf_registry){ .authority = vhost, .proxy = &s->proxy, .location_id = none,
 		                              .forwarded_host = true };
+	s->registry.host = (struct url_hostport){ .host = "reg.corp", .port = 5000 };
 	s->field[0] = (struct http_field){ SV("Accept"), SV("a/b") };
 	s->field[1] = (struct http_field){ SV("accept"), SV("c/d;q=0.1") };
 	s->field[2] = (struct http_field){ SV("Authorization"), SV("Basic eDp5") };
@@ -81,6 +82,42 @@ static void a_registry_without_proxy_gets_neither(void **state)
 	assert_head(&s, HTTP_GET,
 	            "GET /v2/a/manifests/t?x=y HTTP/1.1\r\nHost: reg.corp:5000\r\nAccept-Encoding: identity\r\n"
 	            "X-Request-Id: r1\r\n\r\n");
+}
+
+/* In a tunnel, too, the server reads the request: it is told what a URL would say, and nothing that is the proxy's. */
+static void a_server_is_told_its_own_name(void **state)
+{
+	static struct setup s;
+	static char basic[] = "Basic eDp5";
+	struct conf_login login = { .value = basic };
+	static struct conf_host at = { .at = { .host = "storage.corp", .port = 443 }, .authority = vhost };
+
+	(void)state;
+	init(&s);
+	s.proxy.protocol = CONF_PROTOCOL_CONNECT;
+	s.proxy.basic = &login;
+	s.registry.scheme = CONF_SCHEME_HTTPS;
+	s.registry.host.port = 443;
+	s.registry.forwarded_host = false;
+	s.rq.fields = 0;
+	assert_head(&s, HTTP_GET,
+	            "GET /v2/a/manifests/t?x=y HTTP/1.1\r\nHost: reg.corp\r\nAccept-Encoding: identity\r\nX-Request-Id: r1\r\n\r\n");
+	buf_clear(&s.out);
+	s.rq.at = &at;
+	s.rq.https = true;
+	assert_head(&s, HTTP_GET,
+	            "GET /v2/a/manifests/t?x=y HTTP/1.1\r\nHost: storage.corp\r\nAccept-Encoding: identity\r\nX-Request-Id: r1\r\n\r\n");
+	buf_clear(&s.out);
+	s.rq.https = false;
+	assert_head(&s, HTTP_GET,
+	            "GET /v2/a/manifests/t?x=y HTTP/1.1\r\nHost: storage.corp:443\r\nAccept-Encoding: identity\r\n"
+	            "X-Request-Id: r1\r\n\r\n");
+	buf_clear(&s.out);
+	s.proxy.protocol = CONF_PROTOCOL_HTTP;
+	s.rq.at = NULL;
+	assert_head(&s, HTTP_GET,
+	            "GET /v2/a/manifests/t?x=y HTTP/1.1\r\nHost: reg.corp:5000\r\nAccept-Encoding: identity\r\n"
+	            "X-Request-Id: r1\r\nProxy-Authorization: Basic eDp5\r\n\r\n");
 }
 
 static void own_fields_are_never_taken_from_the_request(void **state)
@@ -151,6 +188,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(origin_form_by_default),
 		cmocka_unit_test(absolute_form_location_id_and_proto),
+		cmocka_unit_test(a_server_is_told_its_own_name),
 		cmocka_unit_test(a_registry_without_proxy_gets_neither),
 		cmocka_unit_test(own_fields_are_never_taken_from_the_request),
 		cmocka_unit_test(lines_up_to_the_limit_and_one_more),

@@ -66,7 +66,7 @@ static int ask(struct fixture *f, unsigned n, unsigned registry, bool urgent)
 {
 	struct asker *a = &asker[n];
 
-	a->waiter = (struct waiter){ .key = upstream_key(f->upstream, &f->registry[registry], NULL),
+	a->waiter = (struct waiter){ .key = upstream_key(f->upstream, &f->registry[registry], NULL, false),
 		                     .granted = on_granted, .urgent = urgent };
 	list_init(&a->waiter.node);
 	return pool_take(pool_of(f), &a->waiter, &a->conn);
@@ -99,8 +99,8 @@ static void equal_registries_share_a_key(void **state)
 	struct fixture *f = *state;
 	const struct upstream *u = f->upstream;
 
-	assert_ptr_equal(upstream_key(u, &f->registry[0], NULL), upstream_key(u, &f->registry[2], NULL));
-	assert_ptr_not_equal(upstream_key(u, &f->registry[0], NULL), upstream_key(u, &f->registry[1], NULL));
+	assert_ptr_equal(upstream_key(u, &f->registry[0], NULL, false), upstream_key(u, &f->registry[2], NULL, false));
+	assert_ptr_not_equal(upstream_key(u, &f->registry[0], NULL, false), upstream_key(u, &f->registry[1], NULL, false));
 }
 
 static void a_connection_never_serves_another_key(void **state)
@@ -145,7 +145,7 @@ static void who_wants_a_fresh_one_gets_no_pooled_one(void **state)
 	assert_int_equal(ask(f, 0, 0, false), 0);
 	dial(f, 0);
 	give(f, 0);
-	asker[1].waiter = (struct waiter){ .key = upstream_key(f->upstream, &f->registry[0], NULL), .fresh = true };
+	asker[1].waiter = (struct waiter){ .key = upstream_key(f->upstream, &f->registry[0], NULL, false), .fresh = true };
 	list_init(&asker[1].waiter.node);
 	assert_int_equal(pool_take(pool_of(f), &asker[1].waiter, &asker[1].conn), 0);
 	assert_int_equal(asker[1].conn->answers, 0);

@@ -6,7 +6,8 @@ check_PROGRAMS += \
 	tests/unit/test_upstream_pool \
 	tests/unit/test_upstream_range \
 	tests/unit/test_upstream_resume \
-	tests/unit/test_upstream_retry
+	tests/unit/test_upstream_retry \
+	tests/unit/test_upstream_socks
 
 tests_unit_test_upstream_ask_SOURCES = tests/unit/test_upstream_ask.c
 tests_unit_test_upstream_ask_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
@@ -55,3 +56,7 @@ check_PROGRAMS += tests/unit/test_upstream_route
 tests_unit_test_upstream_route_SOURCES = tests/unit/test_upstream_route.c
 tests_unit_test_upstream_route_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_upstream_route_LDADD = $(UPSTREAM_LIBS) $(CMOCKA_LIBS)
+
+tests_unit_test_upstream_socks_SOURCES = tests/unit/test_upstream_socks.c
+tests_unit_test_upstream_socks_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_upstream_socks_LDADD = $(UPSTREAM_LIBS) $(CMOCKA_LIBS)
