@@ -48,6 +48,19 @@ def site(tmp_path, stack):
     return one
 
 
+@pytest.fixture
+def start_relay(start_relay, site):
+    """A registry without a proxy is probed at the start: that is over, and does not count."""
+    def start(**way):
+        relay = start_relay(**way)
+        if "proxy" not in way:
+            wait_until(lambda: relay.stat("regrelay_upstream_requests_total") + relay.stat("regrelay_upstream_errors_total"), 10,
+                       "the registry to be probed")
+            site.forget()
+        return relay
+    return start
+
+
 def get(relay, path=MANIFEST, headers=(), timeout=30, method="GET"):
     with rawhttp.Connection(relay.port, timeout=timeout) as c:
         return c.get(path, headers=headers, method=method)
@@ -94,7 +107,8 @@ def test_certificates_that_are_refused(start_relay, site, kind, wrong, tmp_path)
         answer = get(relay, method=method, headers=[("Authorization", "Basic canary")])
         assert_refused(answer, *words)
     assert not site.origin.requests, "not a byte of a request went to a server that had not proved its name"
-    assert server.full == server.resumed == 0 and server.refusals
+    server.wait(lambda: server.refusals)
+    assert server.full == server.resumed == 0
     assert relay.wait_log('"level": ?"warning"')
     good = start_relay(**site.way("direct", server=site.tls)) if kind == "direct" else None
     assert good is None or get(good).status == 200
@@ -264,7 +278,7 @@ def test_no_close_notify_behind_a_whole_body_is_no_harm(start_relay, site, kind,
     relay = start_relay(**site.way(kind))
     site.tls.script(*[Step(end=how)] * 3)
     assert_whole(get(relay, BLOB))
-    assert relay.stat("regrelay_resumes_total") <= (1 if how == "rst" else 0), "RST may overtake the last bytes"
+    assert relay.stat("regrelay_resumes_total") <= (3 if how == "rst" else 0), "RST may overtake the last bytes, each time"
 
 
 def test_garbage_within_a_body(start_relay, site, kind):

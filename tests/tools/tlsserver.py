@@ -46,8 +46,8 @@ class TlsServer:
         self._backend, self.certificate = backend, certificate
         self._context = _context(pair, client_ca, least, most, tickets)
         self._context.sni_callback = lambda tls, name, _: self._note("names", name)
-        self.full = self.resumed = self.open = self.accepted = 0
-        self.names, self.refusals = [], []
+        self.open = 0
+        self.forget()
         self.moved = threading.Condition()
         self._steps, self._sockets = [], set()
         self._listener = socket.create_server((host, 0), backlog=128)
@@ -59,6 +59,11 @@ class TlsServer:
         """One step a connection, in order of accept, beginning with the next one."""
         with self.moved:
             self._steps = list(steps)
+
+    def forget(self):
+        """The counts begin anew."""
+        self.full = self.resumed = self.accepted = 0
+        self.names, self.refusals = [], []
 
     def wait(self, condition, timeout=10):
         """Waits until condition() holds; it is looked at after every event here."""

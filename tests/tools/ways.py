@@ -46,6 +46,7 @@ class Site:
     def __init__(self, directory, stack, **tls):
         """tls: further arguments of TlsServer; pair: a certificate instead of a good one."""
         self.dir, self._stack = directory, stack
+        self._servers = []
         self.ca = certs.Authority(directory / "ca")
         self.origin = stack.enter_context(Origin())
         self.tls = self.serve(**tls)
@@ -54,7 +55,16 @@ class Site:
     def serve(self, pair=None, **tls):
         """One more TLS server in front of the origin."""
         pair = pair or self.ca.issue("registry.corp", "localhost", "127.0.0.1")
-        return self._stack.enter_context(TlsServer(self.origin.port, pair, certificate=self.ca.certificate, **tls))
+        server = self._stack.enter_context(TlsServer(self.origin.port, pair, certificate=self.ca.certificate, **tls))
+        self._servers.append(server)
+        return server
+
+    def forget(self):
+        """What the servers and the origin have heard so far does not count."""
+        for server in self._servers:
+            server.forget()
+        self.origin.requests.clear()
+        self.origin.connections = 0
 
     def way(self, kind, *, server=None, workers=1, proxy=None, **registry):
         """Arguments of a Relay.  server: another than tls.  proxy: further keys of [proxy] (not for "direct"); registry: of
