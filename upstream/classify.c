@@ -83,6 +83,13 @@ struct verdict classify_text(const struct http_head *h, enum stats_route route, 
 	return unknown_text(h->status);
 }
 
+struct verdict classify_from_server(struct verdict v)
+{
+	if (v.id == ERROR_NONE || error_row(v.id)->reason != REASON_PROXY)
+		return v;
+	return (struct verdict){ .id = ERROR_UPSTREAM_ERROR, .retry = v.retry };
+}
+
 /* The first line of a text, cut to a few words; nothing of markup. */
 static struct strview first_words(struct strview text)
 {

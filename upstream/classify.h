@@ -27,6 +27,10 @@ enum classify_need classify_head(const struct http_head *h, enum stats_route rou
 /* Judges an answer that classify_head has doubts about, by the first bytes of its body (may be empty). */
 struct verdict classify_text(const struct http_head *h, enum stats_route route, struct strview text);
 
+/* The same where no proxy can answer in the registry's place, in a tunnel or without any: whoever uses a proxy's words there is
+ * not believed. */
+struct verdict classify_from_server(struct verdict v);
+
 /* True for a body that may be an OCI error: JSON by its type and by its first byte. */
 bool classify_is_json(const struct http_head *h, struct strview text);
 

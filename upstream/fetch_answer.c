@@ -119,13 +119,20 @@ static void malformed(struct fetch *f, const char *why)
 	fetch_fail(f, &e);
 }
 
+static struct verdict verdict_of(const struct fetch *f, struct strview text)
+{
+	const struct verdict v = classify_text(&f->response.head, f->rq.route, text);
+
+	return conf_speaks_tls(f->rq.registry) ? classify_from_server(v) : v;
+}
+
 /* A HEAD has no body to read a text from: the same is asked with GET, on the same connection when it
  * allows. */
 static void probe(struct fetch *f)
 {
 	const struct http_head *h = &f->response.head;
 	struct conn *c = f->conn;
-	struct verdict v = classify_text(h, f->rq.route, SV_NONE);
+	struct verdict v = verdict_of(f, SV_NONE);
 	struct fetch_error e = { .id = v.id ? v.id : ERROR_UPSTREAM_ERROR };
 
 	/* What is known already, should the GET come to nothing. */
@@ -235,7 +242,7 @@ void fetch_judge(struct fetch *f)
 	bool whole;
 	size_t n = body_peek(&f->body, f->conn, h->bytes, text, sizeof(text), &whole);
 	struct strview seen = sv_make(text, n);
-	struct verdict v = classify_text(h, f->rq.route, seen);
+	struct verdict v = verdict_of(f, seen);
 	struct fetch_error e = { .id = v.id };
 
 	if (fetch_hop_failed(f) && (v.id == ERROR_NONE || v.id == ERROR_NOT_A_REGISTRY)) {

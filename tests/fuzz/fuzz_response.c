@@ -1,4 +1,4 @@
-/* Response heads: as fuzz_request. */
+/* Response heads, also those to HEAD and CONNECT (to_head: nothing is a body): as fuzz_request. */
 #include "fuzz_head.h"
 
 static const struct gate_limits limits = { .line = 65536, .head = 65536, .fields = 100 }, wide = { .line = 65536, .head = 131072, .fields = 100 };

@@ -151,6 +151,21 @@ static void detail_names_the_answer_in_few_words(void **state)
 	assert_true(strlen(detail) < CLASSIFY_DETAIL);
 }
 
+/* In a tunnel nobody but the server can have said it. */
+static void a_servers_words_are_not_the_proxys(void **state)
+{
+	static const enum error_id words[] = { ERROR_PROXY_TOKEN, ERROR_TUNNEL_DOWN, ERROR_MAPPING_MISSING, ERROR_PATH_SHARES };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		const struct verdict v = classify_from_server((struct verdict){ .id = words[i], .retry = true, .bound = true });
+		assert_int_equal(v.id, ERROR_UPSTREAM_ERROR);
+		assert_true(v.retry && !v.bound);
+	}
+	assert_int_equal(classify_from_server((struct verdict){ .id = ERROR_NONE }).id, ERROR_NONE);
+	assert_int_equal(classify_from_server((struct verdict){ .id = ERROR_NOT_A_REGISTRY }).id, ERROR_NOT_A_REGISTRY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +174,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_suspect_is_not_looked_into),
 		cmocka_unit_test(json_is_believed_after_its_first_byte),
 		cmocka_unit_test(a_404_about_referrers_always_passes),
+		cmocka_unit_test(a_servers_words_are_not_the_proxys),
 		cmocka_unit_test(detail_names_the_answer_in_few_words),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
