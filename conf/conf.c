@@ -147,8 +147,7 @@ static struct conf *conf_new(const char *path)
 
 /* --- the file -------------------------------------------------------------------------------------------------- */
 
-/* All of a regular file of 1 byte to 1 MiB, terminated.  0 or -errno with reterr. */
-static int file_read(const char *path, char **ret, size_t *ret_n, struct err *reterr)
+int conf_file_read(const char *path, char **ret, size_t *ret_n, struct err *reterr)
 {
 	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
@@ -225,7 +224,7 @@ int conf_load(const char *path, struct conf **ret, struct conf_errors *errors)
 
 	*errors = (struct conf_errors){ NULL, 0 };
 	path = path ? path : CONF_PATH_DEFAULT;
-	int r = file_read(path, &bytes, &n, &why);
+	int r = conf_file_read(path, &bytes, &n, &why);
 	if (r < 0) {
 		errors_add(errors, path, 0, why.text);
 		return r;
@@ -237,9 +236,10 @@ int conf_load(const char *path, struct conf **ret, struct conf_errors *errors)
 		return -ENOMEM;
 	}
 	conf_parse(&b, sv_make(bytes, n));
+	/* Before they are read: one that changes in between is noticed as a change. */
+	if (conf_files_hash(b.c, b.c->files_hash, &why) < 0)
+		build_mistake(&b, 0, "%s", why.text);
 	conf_check(&b);
-	if (conf_login_seal(b.c) < 0)
-		build_mistake(&b, 0, "out of memory");
 	bool good = b.mistakes == 0;
 	build_done(&b, errors);
 	if (!good) {
@@ -254,7 +254,7 @@ int conf_file_hash(const char *path, char ret[65], struct err *reterr)
 {
 	CLEANUP(free_p) char *bytes = NULL;
 	size_t n;
-	int r = file_read(path, &bytes, &n, reterr);
+	int r = conf_file_read(path, &bytes, &n, reterr);
 
 	if (r == 0)
 		r = sha256_hex(sv_make(bytes, n), ret);

@@ -153,7 +153,7 @@ struct conf_registry {
 struct conf {
 	char *path;                  /* as opened */
 	char hash[65];               /* SHA-256 of the file's bytes, hex */
-	char login_hash[65];         /* of what the files of `authorization` say (conf_login_hash) */
+	char files_hash[65];         /* of the files it names (conf_files_hash) */
 	struct conf_master master;
 	struct conf_listen listen;
 	struct conf_admin admin;
@@ -187,11 +187,12 @@ void conf_free(struct conf *c);
 /* The hash that conf_load would give these bytes now, without reading what they say.  0 or -errno with reterr. */
 MUST_CHECK int conf_file_hash(const char *path, char ret[65], struct err *reterr);
 
-/* The hash of what the files that c's `authorization` keys name say now; one that cannot be read counts as another one.
- * What login_hash of a configuration loaded now would be, when all of them are good.  0 or -errno with reterr. */
-MUST_CHECK int conf_login_hash(const struct conf *c, char ret[65], struct err *reterr);
+/* The hash of the files that c names and that are read once a generation (conf_files.c has their list), as they are now; one
+ * that cannot be read counts as another one.  What files_hash of a configuration loaded now would be.  0 or -errno with
+ * reterr. */
+MUST_CHECK int conf_files_hash(const struct conf *c, char ret[65], struct err *reterr);
 /* Their fingerprint (fingerprint.h); 0 = there are none. */
-uint64_t conf_login_fingerprint(const struct conf *c);
+uint64_t conf_files_fingerprint(const struct conf *c);
 
 /* Prints the effective configuration as a file that loads to the same, with the origin of each value as a
  * comment and secrets masked. */

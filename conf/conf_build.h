@@ -33,6 +33,9 @@ MUST_CHECK int build_registry(struct conf_build *b, struct strview name);
 /* Fills a section's struct with the defaults of the table.  0 or -ENOMEM. */
 MUST_CHECK int build_defaults(enum conf_section s, void *section);
 
+/* All of a regular file of 1 byte to 1 MiB, terminated; *ret is the caller's (free).  0 or -errno with reterr. */
+MUST_CHECK int conf_file_read(const char *path, char **ret, size_t *ret_n, struct err *reterr);
+
 /* Reads bytes[0..n) into b->c.  Mistakes are noted in b. */
 void conf_parse(struct conf_build *b, struct strview bytes);
 /* What no line alone can tell: references, uniqueness, what is missing.  Completes b->c.  Notes mistakes. */

@@ -16,7 +16,11 @@
 
 #define FILE_SCHEME  "file:"
 #define DOCKER_FILE  ".dockerconfigjson"
+#define USER_FILE    "username"
+#define PASS_FILE    "password"
 #define LOGIN_MAX    2048 /* bytes of user, colon and password: all goes into one line of a head */
+
+const char *const conf_login_names[] = { DOCKER_FILE, USER_FILE, PASS_FILE, NULL };
 
 const char *conf_login_path(const char *authorization)
 {
@@ -216,11 +220,11 @@ static int read_directory(const char *dir, const struct url_hostport *registry, 
 	if (r == 0 && stat(path, &st) == 0)
 		return read_file(path, registry, ret, reterr);
 	if (r == 0)
-		r = within(dir, "username", path, reterr);
+		r = within(dir, USER_FILE, path, reterr);
 	if (r == 0)
 		r = secret_read(path, &user, NULL, reterr);
 	if (r == 0)
-		r = within(dir, "password", path, reterr);
+		r = within(dir, PASS_FILE, path, reterr);
 	if (r == 0)
 		r = secret_read(path, &pass, NULL, reterr);
 	return r < 0 ? r : from_user_and_pass(dir, user, pass, ret, reterr);

@@ -19,7 +19,7 @@ MUST_CHECK int conf_login_read_line(const char *path, struct conf_login **ret, s
 /* Clears it.  NULL is nothing. */
 void conf_login_free(struct conf_login *l);
 
-/* Sets c's login_hash.  0 or -errno. */
-MUST_CHECK int conf_login_seal(struct conf *c);
+/* The files of a directory that are read; the last one is NULL. */
+extern const char *const conf_login_names[];
 
 #endif

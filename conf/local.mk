@@ -10,11 +10,11 @@ conf_librrconf_a_SOURCES = \
 	conf/conf_cpus.c \
 	conf/conf_diff.c \
 	conf/conf_dump.c \
+	conf/conf_files.c \
 	conf/conf_format.c \
 	conf/conf_hosts.c \
 	conf/conf_key.c conf/conf_key.h conf/conf_keys.def \
 	conf/conf_login.c conf/conf_login.h \
-	conf/conf_login_files.c \
 	conf/conf_parse.c \
 	conf/conf_unbuilt.c \
 	conf/conf_value.c \

@@ -1,4 +1,4 @@
-/* Reload by itself when a mounted ConfigMap was swapped, or a file of `authorization` changed.  Master. */
+/* Reload by itself when a mounted ConfigMap was swapped, or a file that the configuration names changed.  Master. */
 #include "config_watch.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include "master_impl.h"
 
 #define SWAP_NAME  "..data"
-#define SECRETS_MS 1000
+#define FILES_MS   1000
 #define SETTLE_MS  100   /* after the swap: events come in handfuls */
 #define RETRY_MS   5000  /* a directory that is gone, a daemon that drains */
 #define AGAIN_MS   30000 /* a reload that was refused for another reason than the file */
@@ -61,28 +61,28 @@ static void on_answer(struct view_waiter *waiter, const struct view_answer *a)
 }
 
 /* What runs is news only after something else was refused. */
-static bool is_news(const struct master *m, const char *conf, const char *login)
+static bool is_news(const struct master *m, const char *conf, const char *files)
 {
 	const struct config_watch *w = &m->config_watch;
 
-	if (strcmp(conf, w->tried.conf) == 0 && strcmp(login, w->tried.login) == 0)
+	if (strcmp(conf, w->tried.conf) == 0 && strcmp(files, w->tried.files) == 0)
 		return false;
-	return strcmp(conf, m->conf->hash) != 0 || strcmp(login, m->conf->login_hash) != 0 || m->reload.error[0];
+	return strcmp(conf, m->conf->hash) != 0 || strcmp(files, m->conf->files_hash) != 0 || m->reload.error[0];
 }
 
 static void look_at_files(struct master *m)
 {
 	struct config_watch *w = &m->config_watch;
-	char conf[sizeof(w->tried.conf)], login[sizeof(w->tried.login)];
+	char conf[sizeof(w->tried.conf)], files[sizeof(w->tried.files)];
 	struct err why;
 
-	if (conf_file_hash(m->conf->path, conf, &why) < 0 || conf_login_hash(m->conf, login, &why) < 0
-	    || !is_news(m, conf, login))
+	if (conf_file_hash(m->conf->path, conf, &why) < 0 || conf_files_hash(m->conf, files, &why) < 0
+	    || !is_news(m, conf, files))
 		return;
 	log_notice("%s on disk: reloading", strcmp(conf, m->conf->hash) != 0 ? "the configuration was replaced"
-	                                                                     : "credentials of a registry were replaced");
+	                                                                     : "a file that the configuration names was replaced");
 	(void)sv_copy(w->tried.conf, sizeof(w->tried.conf), sv_str(conf));
-	(void)sv_copy(w->tried.login, sizeof(w->tried.login), sv_str(login));
+	(void)sv_copy(w->tried.files, sizeof(w->tried.files), sv_str(files));
 	reload_request(m, false, &w->waiter);
 }
 
@@ -106,19 +106,19 @@ static int on_look(sd_event_source *s, uint64_t usec, void *user)
 	return 0;
 }
 
-/* --- the files of `authorization` ------------------------------------------------------------------------------- */
+/* --- the files that are named --------------------------------------------------------------------------------------- */
 
-static int on_secrets(sd_event_source *s, uint64_t usec, void *user)
+static int on_files(sd_event_source *s, uint64_t usec, void *user)
 {
 	struct master *m = user;
 	struct config_watch *w = &m->config_watch;
-	const uint64_t is = conf_login_fingerprint(m->conf);
+	const uint64_t is = conf_files_fingerprint(m->conf);
 
 	(void)usec;
 	if (is != w->fingerprint)
 		look_in(w, SETTLE_MS);
 	w->fingerprint = is;
-	(void)sd_event_source_set_time_relative(s, SECRETS_MS * 1000);
+	(void)sd_event_source_set_time_relative(s, FILES_MS * 1000);
 	(void)sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 	return 0;
 }
@@ -135,8 +135,8 @@ int config_watch_start(struct master *m)
 	if (r >= 0)
 		r = sd_event_source_set_enabled(w->look, SD_EVENT_OFF);
 	if (r >= 0)
-		r = sd_event_add_time_relative(m->event, &w->secrets, CLOCK_MONOTONIC, SECRETS_MS * 1000, 100000, on_secrets, m);
-	w->fingerprint = conf_login_fingerprint(m->conf);
+		r = sd_event_add_time_relative(m->event, &w->files, CLOCK_MONOTONIC, FILES_MS * 1000, 100000, on_files, m);
+	w->fingerprint = conf_files_fingerprint(m->conf);
 	if (r < 0)
 		return r;
 	int error = watch_directory(m);
@@ -151,5 +151,5 @@ void config_watch_stop(struct config_watch *w)
 {
 	w->directory = sd_event_source_disable_unref(w->directory);
 	w->look = sd_event_source_disable_unref(w->look);
-	w->secrets = sd_event_source_disable_unref(w->secrets);
+	w->files = sd_event_source_disable_unref(w->files);
 }

@@ -1,7 +1,8 @@
 /* Reloads that nobody asks for.  Watches the directory of the configuration for the swap by which Kubernetes replaces a mounted ConfigMap (the symbolic
  * link ..data is renamed over; a watch on the file itself dies with the first one), and asks for a reload when the
- * file's bytes are other than those last tried.  Somebody's editor is not that: who edits asks for the reload.  The files of
- * `authorization` are looked at every second, however they come to change: nobody edits a password by halves.  Master. */
+ * file's bytes are other than those last tried.  Somebody's editor is not that: who edits asks for the reload.  The files
+ * that it names (credentials, certificates) are looked at every second, however they come to change: nobody edits those by
+ * halves.  Master. */
 #ifndef CONFIG_WATCH_H
 #define CONFIG_WATCH_H
 
@@ -13,10 +14,10 @@ struct config_watch {
 	struct view_waiter waiter;   /* of the reload it asked for; in no list otherwise */
 	sd_event_source *directory;  /* NULL = it is gone; looked for again */
 	sd_event_source *look;       /* the moment to read */
-	sd_event_source *secrets;    /* the moment to look at the files of `authorization` */
+	sd_event_source *files;      /* the moment to look at the files that are named */
 	uint64_t fingerprint;        /* theirs */
 	struct {
-		char conf[65], login[65];
+		char conf[65], files[65];
 	} tried;                     /* hashes of what the last own reload was asked for; "" = none */
 };
 

@@ -331,9 +331,53 @@ static void files_that_were_damaged(void **state)
 	}
 }
 
+/* --- the files that it names -------------------------------------------------------------------------------------- */
+
+static void write_named(const char *name, const char *text)
+{
+	FILE *f = fopen(name, "we");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void test_files_that_it_names(void **state)
+{
+	char named[80], text[400], was[65], is[65];
+	struct err e;
+
+	(void)state;
+	struct conf *c = good(SMALL);
+	assert_int_equal(conf_files_fingerprint(c), 0);
+	assert_int_equal(conf_files_hash(c, is, &e), 0);
+	assert_string_equal(is, c->files_hash);
+	conf_free(c);
+
+	(void)snprintf(named, sizeof(named), "%s.login", path);
+	write_named(named, "Bearer one");
+	(void)snprintf(text, sizeof(text), SMALL "allow = **\nauthorization = file:%s\n", named);
+	c = good(text);
+	const uint64_t print = conf_files_fingerprint(c);
+	assert_int_equal(conf_files_hash(c, was, &e), 0);
+	assert_string_equal(was, c->files_hash);
+	write_named(named, "Bearer other");
+	assert_true(conf_files_fingerprint(c) != print);
+	assert_int_equal(conf_files_hash(c, is, &e), 0);
+	assert_string_not_equal(was, is);
+	write_named(named, "Bearer one"); /* written anew, and the same */
+	assert_int_equal(conf_files_hash(c, is, &e), 0);
+	assert_string_equal(was, is);
+	assert_int_equal(unlink(named), 0);
+	assert_int_equal(conf_files_hash(c, is, &e), 0);
+	assert_string_not_equal(was, is);
+	conf_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_files_that_it_names),
 		cmocka_unit_test(smallest_file_and_its_defaults),
 		cmocka_unit_test(every_form_of_a_file),
 		cmocka_unit_test(traps_of_the_library),
