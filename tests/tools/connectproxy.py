@@ -105,6 +105,9 @@ class ConnectProxy:
                 sock.shutdown(socket.SHUT_RDWR)
 
     def close(self):
+        """Nobody listens any more, and every connection is cut."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # close() alone would let accept() take one more
         self._listener.close()
         self.cut()
 

@@ -101,6 +101,16 @@ class Connection:
         data, self.data = self.data, b""
         return data
 
+    def rest_of(self, size):
+        """Reads until so many bytes are in data, or the peer's end."""
+        parts, have = [self.data], len(self.data)
+        self.data = b""
+        while have < size and self.more(1 << 20):
+            parts.append(self.data)
+            have += len(self.data)
+            self.data = b""
+        self.data = b"".join(parts)
+
     def head(self):
         """Reads a response head: (status, reason, headers); None when the connection ends before one came."""
         while b"\r\n\r\n" not in self.data:

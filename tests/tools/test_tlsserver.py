@@ -79,6 +79,11 @@ def test_serves_and_counts(serve, ca):
     server.wait(lambda: server.open == 0)
     assert (server.full, server.resumed, server.accepted) == (1, 1, 2)
     assert server.names == ["registry.corp"] * 2 and not server.refusals
+    server.forget()
+    assert get(server, context, session=session)[0] == ok(BODY) and (server.full, server.accepted) == (0, 1)
+    server.close()
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", server.port), 10)
 
 
 def test_a_request_in_one_piece_with_the_end_of_the_handshake(serve, ca):

@@ -46,8 +46,8 @@ class TlsServer:
         self._backend, self.certificate = backend, certificate
         self._context = _context(pair, client_ca, least, most, tickets)
         self._context.sni_callback = lambda tls, name, _: self._note("names", name)
-        self.open = 0
-        self.forget()
+        self.full = self.resumed = self.open = self.accepted = 0
+        self.names, self.refusals = [], []
         self.moved = threading.Condition()
         self._steps, self._sockets = [], set()
         self._listener = socket.create_server((host, 0), backlog=128)
@@ -60,15 +60,16 @@ class TlsServer:
         with self.moved:
             self._steps = list(steps)
 
-    def forget(self):
-        """The counts begin anew."""
-        self.full = self.resumed = self.accepted = 0
-        self.names, self.refusals = [], []
-
     def wait(self, condition, timeout=10):
         """Waits until condition() holds; it is looked at after every event here."""
         with self.moved:
             assert self.moved.wait_for(condition, timeout), "the TLS server did not see what was waited for"
+
+    def forget(self):
+        """What was counted so far does not count any more; connections stay."""
+        with self.moved:
+            self.full = self.resumed = self.accepted = 0
+            self.names, self.refusals = [], []
 
     def cut(self, how="fin"):
         """Ends every connection now, without close_notify."""
@@ -81,6 +82,9 @@ class TlsServer:
                 sock.shutdown(socket.SHUT_RDWR)
 
     def close(self):
+        """Nobody listens any more, and every connection is cut."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # close() alone would let accept() take one more
         self._listener.close()
         self.cut()
 

@@ -12,7 +12,7 @@ import tempfile
 
 from . import certs
 from .connectproxy import ConnectProxy
-from .origin import Origin
+from .origin import Origin, ok
 from .process import run
 from .relay import REGRELAYD
 from .standin import Standin, mapping
@@ -46,25 +46,16 @@ class Site:
     def __init__(self, directory, stack, **tls):
         """tls: further arguments of TlsServer; pair: a certificate instead of a good one."""
         self.dir, self._stack = directory, stack
-        self._servers = []
         self.ca = certs.Authority(directory / "ca")
         self.origin = stack.enter_context(Origin())
+        self.origin.answer("/v2/", ok())
         self.tls = self.serve(**tls)
         self.standin = self.proxy = None
 
     def serve(self, pair=None, **tls):
         """One more TLS server in front of the origin."""
         pair = pair or self.ca.issue("registry.corp", "localhost", "127.0.0.1")
-        server = self._stack.enter_context(TlsServer(self.origin.port, pair, certificate=self.ca.certificate, **tls))
-        self._servers.append(server)
-        return server
-
-    def forget(self):
-        """What the servers and the origin have heard so far does not count."""
-        for server in self._servers:
-            server.forget()
-        self.origin.requests.clear()
-        self.origin.connections = 0
+        return self._stack.enter_context(TlsServer(self.origin.port, pair, certificate=self.ca.certificate, **tls))
 
     def way(self, kind, *, server=None, workers=1, proxy=None, **registry):
         """Arguments of a Relay.  server: another than tls.  proxy: further keys of [proxy] (not for "direct"); registry: of
@@ -90,6 +81,16 @@ class Site:
             self.proxy = self._stack.enter_context(ConnectProxy({HOST: server.port, "plain.corp:80": self.origin.port,
                                                                  "10.1.2.3:443": server.port}))
         return self.proxy.address
+
+    def settle(self, kind, server=None):
+        """Waits until the keeper has had its look at a registry without a proxy (that of a proxy can be switched off), and
+        forgets it."""
+        if kind != "direct":
+            return
+        self.origin.wait(lambda: any("(probe)" in (r.header("User-Agent") or "") for r in self.origin.requests))
+        (server or self.tls).forget()
+        with self.origin.moved:
+            self.origin.requests.clear()
 
     def tunnels(self, kind):
         """How many connections a way has made so far."""
