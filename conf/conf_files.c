@@ -16,7 +16,11 @@
  * reads anew by itself (credentials, token_file) is none of them. */
 static const enum conf_key_index named[] = {
 	CONF_KEY_proxy_ca_file,
+	CONF_KEY_proxy_auth_file,
 	CONF_KEY_registry_authorization,
+	CONF_KEY_registry_ca_file,
+	CONF_KEY_registry_tls_client_certificate,
+	CONF_KEY_registry_tls_client_key,
 };
 
 /* --- which they are ---------------------------------------------------------------------------------------------- */
