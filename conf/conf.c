@@ -123,6 +123,7 @@ void conf_free(struct conf *c)
 		proxy_free(c->proxy[i]);
 	for (unsigned i = 0; i < c->registries; i++)
 		registry_free(c->registry[i]);
+	tls_context_free(c->listen.tls);
 	free(c->origins);
 	free(c->path);
 	free(c);

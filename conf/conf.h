@@ -11,6 +11,7 @@
 #include "cleanup.h"
 #include "err.h"
 #include "log.h"
+#include "tls_context.h"
 #include "url.h"
 
 #define CONF_PATH_DEFAULT SYSCONFDIR "/regrelay/regrelay.ini"
@@ -87,7 +88,8 @@ struct conf_listen {
 	uint64_t head_size;          /* bytes of a request head */
 	unsigned head_fields;
 	uint64_t min_rate;           /* bytes per second; 0 = off */
-	char *tls_certificate, *tls_key;
+	char *tls_certificate, *tls_key; /* both or none */
+	struct tls_context *tls;         /* what is in them, owned; NULL = plain connections only */
 };
 
 struct conf_admin {
@@ -198,7 +200,7 @@ uint64_t conf_files_fingerprint(const struct conf *c);
  * comment and secrets masked. */
 int conf_dump(const struct conf *c, int fd);
 
-/* Tells each key whose value (or the file it names, of authorization) is another in b than in a, and each section that one of them lacks: what is
+/* Tells each key whose value (or the file it names, of authorization and tls_certificate) is another in b than in a, and each section that one of them lacks: what is
  * "[section NAME] key" or "[section NAME]"; needs_restart: a running daemon cannot take it over. */
 struct conf_diff {
 	void (*visit)(struct conf_diff *d, const char *what, bool needs_restart);
@@ -215,6 +217,8 @@ bool conf_speaks_tls(const struct conf_registry *r);
 bool conf_is_downgrade(const struct conf_registry *r, bool https);
 /* Is the token shown in SOCKS5? */
 bool conf_socks_shows_token(const struct conf_proxy *p);
+/* The certificate of the listeners has expired or is not valid yet: true, and says so in dst. */
+bool conf_tls_warning(const struct conf *c, uint64_t now_s, char *dst, size_t cap);
 
 /* The CA bundle that a ca_file means: "" is the one regrelay was built for (--with-ca-bundle).  As secret_path. */
 MUST_CHECK int conf_ca_file(const char *written, char *dst, size_t cap, struct err *reterr);

@@ -50,6 +50,8 @@ void conf_check_location(struct conf_build *b, int line, const char *id, const s
 void conf_check_tls(struct conf_build *b, unsigned i);
 /* Reads the relay's own credentials for registry i, if it has any.  Notes mistakes. */
 void conf_check_login(struct conf_build *b, unsigned i);
+/* Reads the certificate of the listeners, if there is one.  Notes mistakes. */
+void conf_check_certificate(struct conf_build *b);
 /* Reads the lists of other hosts of registry i.  Notes mistakes. */
 void conf_check_hosts(struct conf_build *b, unsigned i);
 void conf_hosts_free(struct conf_hosts *h);

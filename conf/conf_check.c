@@ -262,6 +262,7 @@ void conf_check(struct conf_build *b)
 	unsigned configured = b->c->proxies; /* direct ones are added behind them */
 
 	check_master(b);
+	conf_check_certificate(b);
 	check_proxies(b);
 	for (unsigned i = 0; i < b->c->registries; i++)
 		check_registry(b, i, configured);

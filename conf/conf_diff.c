@@ -56,6 +56,12 @@ static void compare_login(const struct conf_registry *a, const struct conf_regis
 		d->visit(d, title(CONF_REGISTRY, b->name, "authorization", what, sizeof(what)), false);
 }
 
+static void compare_certificate(const struct conf_listen *a, const struct conf_listen *b, struct conf_diff *d)
+{
+	if (a->tls && b->tls && strcmp(a->tls_certificate, b->tls_certificate) == 0 && !tls_context_same(a->tls, b->tls))
+		d->visit(d, "[listen] tls_certificate", false);
+}
+
 static void compare_named(const struct conf *a, const struct conf *b, struct conf_diff *d)
 {
 	for (unsigned i = 0; i < a->proxies; i++) {
@@ -89,6 +95,7 @@ void conf_compare(const struct conf *a, const struct conf *b, struct conf_diff *
 {
 	compare_section(CONF_MASTER, NULL, &a->master, &b->master, d);
 	compare_section(CONF_LISTEN, NULL, &a->listen, &b->listen, d);
+	compare_certificate(&a->listen, &b->listen, d);
 	compare_section(CONF_ADMIN, NULL, &a->admin, &b->admin, d);
 	compare_section(CONF_LOG, NULL, &a->log, &b->log, d);
 	compare_named(a, b, d);

@@ -15,6 +15,8 @@
 /* Keys that name a file (or a directory) which is read with the configuration, or by a child at its birth.  What the keeper
  * reads anew by itself (credentials, token_file) is none of them. */
 static const enum conf_key_index named[] = {
+	CONF_KEY_listen_tls_certificate,
+	CONF_KEY_listen_tls_key,
 	CONF_KEY_proxy_ca_file,
 	CONF_KEY_proxy_auth_file,
 	CONF_KEY_registry_authorization,

@@ -16,6 +16,7 @@ conf_librrconf_a_SOURCES = \
 	conf/conf_key.c conf/conf_key.h conf/conf_keys.def \
 	conf/conf_login.c conf/conf_login.h \
 	conf/conf_parse.c \
+	conf/conf_tls.c \
 	conf/conf_unbuilt.c \
 	conf/conf_value.c \
 	conf/conf_way.c \

@@ -106,6 +106,21 @@ static void put_listeners(struct ctl_table *t, const json_t *status)
 	}
 }
 
+static void put_tls(struct ctl_table *t, const json_t *status)
+{
+	const json_t *tls = json_object_get(status, "tls");
+	const time_t until = (time_t)ctl_json_number(tls, "expires");
+	char day[sizeof("2000-01-01 00:00 UTC")] = "?";
+	struct tm tm;
+
+	if (!json_is_object(tls))
+		return;
+	if (gmtime_r(&until, &tm))
+		(void)strftime(day, sizeof(day), "%Y-%m-%d %H:%M UTC", &tm);
+	ctl_table_put(t, "TLS");
+	ctl_table_put(t, "on the same ports, certificate %s until %s", ctl_json_text(tls, "certificate"), day);
+}
+
 static void print_daemon(const json_t *status, FILE *out)
 {
 	const json_t *config = json_object_get(status, "config");
@@ -129,6 +144,7 @@ static void print_daemon(const json_t *status, FILE *out)
 	              ctl_json_number(status, "generation"));
 	put_reload(&t, status);
 	put_listeners(&t, status);
+	put_tls(&t, status);
 	ctl_table_print(&t, out);
 }
 

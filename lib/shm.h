@@ -49,6 +49,7 @@ struct shm {
 	_Atomic uint64_t reloads_ok, reloads_failed;
 	_Atomic uint64_t reload_failing;   /* 1 = the last one was refused */
 	_Atomic uint64_t reloaded_wall_ms; /* of the last good one; 0 = none since the start */
+	_Atomic uint64_t certificate_until_s; /* of the listeners, since 1970; 0 = none; written by the master */
 	_Atomic uint32_t slots_used;         /* slots below it have had an owner (0 = not known); written by the master */
 	struct stats_slot slot[SHM_SLOTS];
 	struct pulls_table pulls[SHM_SLOTS];

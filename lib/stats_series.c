@@ -280,6 +280,12 @@ static void emit_reloads(struct walk *w)
 	     (double)stats_get(&s->reloaded_wall_ms) / 1000, "regrelay_config_last_reload_success_timestamp_seconds");
 }
 
+static void emit_certificate(struct walk *w)
+{
+	emit(w, SERIES_GAUGE, "When the certificate ends; 0 = there is none", (double)stats_get(&w->src->shm->certificate_until_s),
+	     "regrelay_tls_certificate_expiry_timestamp_seconds{cert=\"listen\"}");
+}
+
 static void emit_daemon(struct walk *w)
 {
 	static const char workers[] = "Workers of the serving generation", exits[] = "Workers that ended";
@@ -320,6 +326,7 @@ int series_each(const struct series_source *src, struct series_visitor *v)
 	stats_total(src->shm, src->upstream, src->upstreams, &w.sum);
 	emit_daemon(&w);
 	emit_reloads(&w);
+	emit_certificate(&w);
 	emit_requests(&w);
 	emit_in_flight(&w);
 	emit_times(&w);

@@ -124,6 +124,13 @@ static BIO *bio_of(struct strview text)
 	return text.n <= INT_MAX ? BIO_new_mem_buf(text.p, (int)text.n) : NULL;
 }
 
+static const char *key_trouble(struct strview key)
+{
+	const char *own = tls_reason("not PEM");
+
+	return sv_contains(key, SV("ENCRYPTED")) ? "encrypted, and there is nobody to ask for its passphrase" : own;
+}
+
 int tls_context_certificate(struct tls_context *c, struct strview chain, struct strview key, struct err *reterr)
 {
 	BIO *chain_bio = bio_of(chain), *key_bio = bio_of(key);
@@ -135,21 +142,41 @@ int tls_context_certificate(struct tls_context *c, struct strview chain, struct 
 	else if (!use_chain(c->ctx, chain_bio))
 		r = err_set(reterr, -EINVAL, "the certificate: %s", tls_reason("not PEM"));
 	else if (!use_key(c->ctx, key_bio))
-		r = err_set(reterr, -EINVAL, "the key of the certificate: %s", tls_reason("not PEM, or encrypted"));
+		r = err_set(reterr, -EKEYREJECTED, "the key of the certificate: %s", key_trouble(key));
 	BIO_free(chain_bio);
 	BIO_free(key_bio);
 	return r;
 }
 
-uint64_t tls_context_expires(const struct tls_context *c)
+static uint64_t seconds_of(const ASN1_TIME *t)
 {
-	const X509 *cert = SSL_CTX_get0_certificate(c->ctx);
 	struct tm tm;
 
-	if (!cert || ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) != 1)
+	if (ASN1_TIME_to_tm(t, &tm) != 1)
 		return 0;
 	const time_t at = timegm(&tm);
 	return at > 0 ? (uint64_t)at : 0;
+}
+
+uint64_t tls_context_begins(const struct tls_context *c)
+{
+	const X509 *cert = SSL_CTX_get0_certificate(c->ctx);
+
+	return cert ? seconds_of(X509_get0_notBefore(cert)) : 0;
+}
+
+uint64_t tls_context_expires(const struct tls_context *c)
+{
+	const X509 *cert = SSL_CTX_get0_certificate(c->ctx);
+
+	return cert ? seconds_of(X509_get0_notAfter(cert)) : 0;
+}
+
+bool tls_context_same(const struct tls_context *a, const struct tls_context *b)
+{
+	const X509 *one = SSL_CTX_get0_certificate(a->ctx), *other = SSL_CTX_get0_certificate(b->ctx);
+
+	return one && other ? X509_cmp(one, other) == 0 : one == other;
 }
 
 void tls_context_free(struct tls_context *c)

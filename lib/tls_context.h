@@ -3,6 +3,7 @@
 #ifndef TLS_CONTEXT_H
 #define TLS_CONTEXT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "err.h"
@@ -14,16 +15,19 @@ struct tls_context;
  * is in it), for the name asked for.  NULL with reterr: the file cannot be read, or has no certificate. */
 struct tls_context *tls_context_client(const char *ca_file, struct err *reterr);
 
-/* What the other end is shown (by a client: when it is asked for): PEM text, the leaf first, and its key, unencrypted.  0, or
- * -EINVAL with reterr: not PEM, or the key is another one's. */
+/* What the other end is shown (by a client: when it is asked for): PEM text, the leaf first, and its key, unencrypted.  0,
+ * or with reterr -EINVAL: the certificate is not PEM; -EKEYREJECTED: the key is not, or encrypted, or another one's. */
 MUST_CHECK int tls_context_certificate(struct tls_context *c, struct strview chain, struct strview key, struct err *reterr);
 
 /* A server's, with its certificate as above: TLS 1.2 or newer, sessions resumed by tickets that need no memory here (any process
  * that has this context by fork can resume them), encryption by the kernel where it can.  NULL with reterr. */
 struct tls_context *tls_context_server(struct strview chain, struct strview key, struct err *reterr);
 
-/* When the certificate that is shown ends, in seconds since 1970; 0 = none is. */
+/* From when and until when the certificate that is shown is valid, in seconds since 1970; 0 = none is shown. */
+uint64_t tls_context_begins(const struct tls_context *c);
 uint64_t tls_context_expires(const struct tls_context *c);
+/* Both show the same certificate (or none). */
+bool tls_context_same(const struct tls_context *a, const struct tls_context *b);
 
 /* NULL is nothing.  Connections that are open keep what they need. */
 void tls_context_free(struct tls_context *c);

@@ -101,6 +101,23 @@ ssize_t transport_read(struct transport *t, void *bytes, size_t n)
 	return r;
 }
 
+int transport_peek(struct transport *t)
+{
+	unsigned char first;
+	ssize_t r;
+
+	do
+		r = recv(t->fd, &first, 1, MSG_PEEK);
+	while (r < 0 && errno == EINTR);
+	if (r > 0)
+		return first;
+	if (r == 0)
+		return -ECONNRESET;
+	if (errno == EAGAIN)
+		t->readable = false;
+	return -errno;
+}
+
 ssize_t transport_writev(struct transport *t, const struct iovec *part, int parts)
 {
 	ssize_t r = t->ops->writev(t, part, parts);

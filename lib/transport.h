@@ -42,6 +42,9 @@ MUST_CHECK int transport_open_plain(struct transport *t, struct loop *l, int fd,
 /* > 0 bytes; 0 = the peer's end; -EAGAIN = nothing now; -errno.  readable becomes false when nothing is left: at -EAGAIN, and
  * where fewer bytes than asked for say so. */
 MUST_CHECK ssize_t transport_read(struct transport *t, void *bytes, size_t n);
+/* The first byte that waits in a plain socket, which stays there: 0..255; -EAGAIN (readable becomes false); -ECONNRESET = the
+ * peer has ended; -errno. */
+MUST_CHECK int transport_peek(struct transport *t);
 /* >= 0 bytes taken, maybe fewer than given; -EAGAIN (writable becomes false); -errno. */
 MUST_CHECK ssize_t transport_write(struct transport *t, const void *bytes, size_t n);
 MUST_CHECK ssize_t transport_writev(struct transport *t, const struct iovec *part, int parts);

@@ -87,6 +87,15 @@ static json_t *upstreams(const struct master *m)
 	return list;
 }
 
+/* What the listeners speak beside plain HTTP; null = nothing. */
+static json_t *listeners_tls(const struct conf *c)
+{
+	if (!c->listen.tls)
+		return json_null();
+	return json_pack("{s:o, s:I}", "certificate", text(c->listen.tls_certificate),
+	                 "expires", (json_int_t)tls_context_expires(c->listen.tls));
+}
+
 static json_t *listeners(const struct master *m)
 {
 	json_t *list = json_array();
@@ -125,12 +134,13 @@ json_t *control_json_status(const struct master *m)
 {
 	const struct conf *c = view_conf(m);
 
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:f, s:{s:o, s:s}, s:o, s:I, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:f, s:{s:o, s:s}, s:o, s:I, s:o, s:o, s:o, s:o, s:o}",
 	                 "log_level", log_level_name(view_log_level(m)), "version", PACKAGE_VERSION, "pid", (json_int_t)getpid(),
 	                 "keeper_pid", (json_int_t)view_keeper(m), "generation", (json_int_t)view_generation(m),
 	                 "state", view_state(m), "uptime_s", seconds(view_uptime_ms(m)),
 	                 "config", "path", text(c->path), "hash", c->hash, "last_reload", last_reload(m),
 	                 "public_port", (json_int_t)conf_public_port(c), "listeners", listeners(m),
+	                 "tls", listeners_tls(c),
 	                 "registries", registries(c), "upstreams", upstreams(m), "workers", workers(m));
 }
 

@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "exitcode.h"
 #include "json_setup.h"
 #include "keeper.h"
@@ -64,12 +66,15 @@ static int test_as_user(const struct conf *c)
 
 static int test(const char *path)
 {
+	char warning[PATH_MAX + 100];
 	struct conf *c;
 	int status = load(path, &c);
 
 	if (status != EXITCODE_OK)
 		return status;
 	status = test_as_user(c);
+	if (conf_tls_warning(c, clock_wall_ms() / 1000, warning, sizeof(warning)))
+		fprintf(stderr, "%s: warning: %s\n", c->path, warning);
 	if (status == EXITCODE_OK)
 		printf("%s: good (%u %s, %u %s)\n", c->path, c->registries, c->registries == 1 ? "registry" : "registries",
 		       c->master.workers, c->master.workers == 1 ? "worker" : "workers");

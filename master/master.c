@@ -2,6 +2,7 @@
 #include "master.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,6 +32,8 @@ void master_publish(struct master *m)
 	atomic_store_explicit(&shm->draining, m->state >= MASTER_DRAINING, memory_order_relaxed);
 	atomic_store_explicit(&shm->workers_wanted, g ? g->workers : 0, memory_order_relaxed);
 	atomic_store_explicit(&shm->workers_ready, g ? generation_ready(g) : 0, memory_order_relaxed);
+	atomic_store_explicit(&shm->certificate_until_s, g && g->conf->listen.tls ? tls_context_expires(g->conf->listen.tls) : 0,
+	                      memory_order_relaxed);
 	atomic_store_explicit(&shm->serving_generation, serves ? g->number : 0, memory_order_relaxed);
 }
 
@@ -42,12 +45,21 @@ static void first_served(struct master *m, struct generation *g)
 	           "serving on %s", g->conf->listen.address.items[0].text);
 }
 
+static void warn_of_certificate(const struct conf *c)
+{
+	char text[PATH_MAX + 100];
+
+	if (conf_tls_warning(c, clock_wall_ms() / 1000, text, sizeof(text)))
+		log_warning("%s", text);
+}
+
 static void on_served(struct generation *g)
 {
 	struct master *m = master_of(g);
 
 	if (!reload_served(m, g) && !undrain_served(m, g))
 		first_served(m, g);
+	warn_of_certificate(g->conf);
 	master_publish(m);
 	child_send(&g->keeper, MSG_SERVE);
 	notify_ready(m);

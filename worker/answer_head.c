@@ -29,7 +29,7 @@ static bool put_status_line(struct buf *b, const struct http_head *h)
 /* A field that passes; of a token server's answer nothing leads anywhere. */
 static bool put_field(struct buf *b, const struct answer *a, const struct http_field *f)
 {
-	const struct realm_at at = { a->route->registry, a->host };
+	const struct realm_at at = { .registry = a->route->registry, .tls = a->tls, .host = a->host };
 	const bool leads = a->route->kind != ROUTE_TOKEN;
 
 	const bool challenge = leads && sv_eq_nocase(f->name, SV("WWW-Authenticate"));

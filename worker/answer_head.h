@@ -22,6 +22,7 @@ struct answer {
 	bool empty;                   /* the body that comes is kept from the client */
 	unsigned minor;               /* the client's HTTP version */
 	const struct route *route;    /* of the request: what challenges and links are rewritten for */
+	bool tls;                     /* the client speaks TLS with us */
 	struct strview host;          /* of the request; empty = none came */
 	struct strview request_id;
 	uint64_t wall_ms; /* for Date, when the upstream sent none */

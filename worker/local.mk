@@ -23,5 +23,6 @@ worker_librrworker_a_SOURCES = \
 	worker/session_answer.c \
 	worker/session_form.c \
 	worker/session_head.c \
+	worker/session_tls.c \
 	worker/worker.c worker/worker.h \
 	worker/worker_channel.c worker/worker_channel.h

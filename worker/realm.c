@@ -11,7 +11,7 @@ static bool put_realm(struct buf *b, const struct challenge_param *p, const stru
 	const ssize_t n = challenge_value(p, realm, sizeof(realm));
 
 	(void)base64url_encode(sv_make(realm, n > 0 ? (size_t)n : 0), encoded);
-	return buf_printf(b, "\"http://" SV_FMT "%s%s/%s\"", SV_ARG(at->host), TOKEN_PATH, at->registry->name, encoded);
+	return buf_printf(b, "\"%s://" SV_FMT "%s%s/%s\"", at->tls ? "https" : "http", SV_ARG(at->host), TOKEN_PATH, at->registry->name, encoded);
 }
 
 static bool is_realm(const struct challenge_reader *r, const struct challenge_param *p)

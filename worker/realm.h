@@ -10,6 +10,7 @@
 
 struct realm_at {
 	const struct conf_registry *registry;
+	bool tls;            /* the client speaks TLS with us */
 	struct strview host; /* the client's Host field, checked; empty = it sent none, nothing can be rewritten */
 };
 

@@ -97,6 +97,7 @@ static uint64_t deadline_of(struct session *s, enum session_state state)
 	switch (state) {
 	case SESSION_HELLO: return quiet_deadline(s, s->head_by_ms);
 	case SESSION_IDLE: return quiet_deadline(s, s->touched_ms + listen->idle_timeout);
+	case SESSION_HANDSHAKE:
 	case SESSION_HEAD: return s->head_by_ms;
 	case SESSION_FORM: return now + listen->head_timeout;
 	case SESSION_SOURCE: return now + (proxy ? proxy->header_budget : 0) + SAFETY_MS;

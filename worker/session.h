@@ -1,6 +1,6 @@
 /* A session: one client connection from accept to close, its requests one after the other.  Worker.
  *
- *   HELLO -> HEAD (-> FORM) -> SOURCE -> MOVE <-> SEND -> FLUSH -> IDLE -> HEAD ...      (session_states.def)
+ *   HELLO (-> HANDSHAKE -> HELLO) -> HEAD (-> FORM) -> SOURCE -> MOVE <-> SEND -> FLUSH -> IDLE -> HEAD ...      (session_states.def)
  *                 own answer ------------------->       -> LINGER -> GONE
  * A state is entered only to wait: a small answer goes from SOURCE to IDLE in one go.  While an answer is
  * under way nothing is read from the client, so pipelined requests wait in the socket and in what is left of
@@ -103,6 +103,8 @@ enum step session_read_form(struct session *s);
 /* Half-closes and waits a little for the client to read the answer. */
 enum step session_linger(struct session *s);
 
+enum step step_hello(struct session *s);
+enum step step_handshake(struct session *s);
 enum step step_head(struct session *s);
 enum step step_form(struct session *s);
 enum step step_source(struct session *s);
@@ -110,6 +112,7 @@ enum step step_move(struct session *s);
 enum step step_send(struct session *s);
 enum step step_flush(struct session *s);
 enum step step_linger(struct session *s);
+enum step expire_handshake(struct session *s);
 enum step expire_head(struct session *s);
 enum step expire_form(struct session *s);
 enum step expire_source(struct session *s);

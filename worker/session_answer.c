@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "live.h"
 #include "reply.h"
+#include "tls_transport.h"
 
 #define MOVE_MAX (256 * 1024) /* body bytes a turn; then others come first */
 
@@ -165,6 +166,7 @@ static enum step answer_begin(struct session *s)
 		.minor = rq->minor,
 		.route = &rq->route,
 		.host = rq->host,
+		.tls = tls_is(&s->client),
 		.request_id = sv_str(rq->id),
 		.wall_ms = clock_wall_ms(),
 	};

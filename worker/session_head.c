@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "tls_transport.h"
 #include "token.h"
 
 /* --- reading ------------------------------------------------------------------------------------- */
@@ -70,7 +71,10 @@ static enum step judge(struct session *s, enum wire_result result)
 
 	switch (result) {
 	case WIRE_DONE: return may_have_body(&s->sv->scratch) ? session_begin(s) : refuse_body(s);
-	case WIRE_TLS: return refuse_counted(s, &st->rejected_tls, ERROR_REQUEST_TLS, why);
+	case WIRE_TLS:
+		if (tls_is(&s->client)) /* it is no greeting within TLS */
+			break;
+		return refuse_counted(s, &st->rejected_tls, ERROR_REQUEST_TLS, why);
 	case WIRE_LINE_LONG: return refuse_counted(s, &st->rejected_too_large, ERROR_REQUEST_LINE, why);
 	case WIRE_HEAD_LONG: return refuse_counted(s, &st->rejected_too_large, ERROR_REQUEST_HEAD, why);
 	case WIRE_METHOD: return refuse_counted(s, &st->rejected_method, ERROR_REQUEST_UNKNOWN, why);

@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static uint8_t mem[1 << 20];
 	static struct http_head head;
 	static struct offer offer;
-	const struct realm_at at = { fuzz_conf()->registry[0], SV(HOST) };
+	const struct realm_at at = { fuzz_conf()->registry[0], false, SV(HOST) };
 	const struct strview value = fuzz_text(data, size);
 	struct buf b = { .mem = mem, .cap = sizeof(mem) };
 	struct challenge_reader r;

@@ -226,10 +226,10 @@ static void test_files_that_are_none(void **state)
 	assert_non_null(context);
 	tls_server_client_certificate(server_context, chain, key, sizeof(chain));
 	tls_server_client_certificate(server_context, chain, other, sizeof(chain));
-	assert_int_equal(tls_context_certificate(context, sv_str(chain), sv_str(key), &e), -EINVAL);
+	assert_int_equal(tls_context_certificate(context, sv_str(chain), sv_str(key), &e), -EKEYREJECTED);
 	assert_non_null(strstr(e.text, "the key of the certificate"));
 	assert_int_equal(tls_context_certificate(context, SV("junk"), sv_str(key), &e), -EINVAL);
-	assert_int_equal(tls_context_certificate(context, sv_str(chain), SV("junk"), &e), -EINVAL);
+	assert_int_equal(tls_context_certificate(context, sv_str(chain), SV("junk"), &e), -EKEYREJECTED);
 	assert_int_equal(tls_context_certificate(context, sv_str(chain), sv_str(other), &e), 0);
 }
 

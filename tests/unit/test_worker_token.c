@@ -45,7 +45,7 @@ static char text[16384];
 static const char *rewritten(const char *value, const char *host)
 {
 	struct buf b = { .mem = (uint8_t *)text, .cap = sizeof(text) - 1 };
-	const struct realm_at at = { &registry, sv_str(host) };
+	const struct realm_at at = { &registry, false, sv_str(host) };
 
 	assert_true(realm_put(&b, sv_str(value), &at));
 	text[b.end] = '\0';
@@ -119,7 +119,7 @@ static void an_endless_realm_leads_nowhere(void **state)
 static void no_room_for_a_challenge(void **state)
 {
 	static const char value[] = "Basic realm=\"x\", Bearer realm=\"https://a\", scope=\"s\"";
-	const struct realm_at at = { &registry, SV("h") };
+	const struct realm_at at = { &registry, false, SV("h") };
 	uint8_t mem[256];
 
 	(void)state;

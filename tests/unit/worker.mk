@@ -31,3 +31,9 @@ check_PROGRAMS += tests/unit/test_worker_token
 tests_unit_test_worker_token_SOURCES = tests/unit/test_worker_token.c
 tests_unit_test_worker_token_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_worker_token_LDADD = $(WORKER_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_worker_tls
+tests_unit_test_worker_tls_SOURCES = tests/unit/test_worker_tls.c tests/unit/worker_double.c tests/unit/worker_double.h \
+	tests/unit/tls_server.c tests/unit/tls_server.h
+tests_unit_test_worker_tls_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_worker_tls_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
+tests_unit_test_worker_tls_LDADD = $(WORKER_LIBS) $(CMOCKA_LIBS)
