@@ -35,7 +35,7 @@ def cpu_seconds(pids):
     return total / _TICK
 
 
-class _Spent:
+class Spent:
     """Processor seconds of a relay's (or the backend's) processes within the block."""
 
     def __init__(self, relay):
@@ -60,7 +60,7 @@ def drain(relay, target, size, clients, answers):
 def blobs(relay, backend, parallel, total):
     """{"cpu s/GB", "cpu s/GB of all", "GB/s"}: total blobs over `parallel` connections; all are relay, backend and client."""
     before = _children_seconds()
-    with _Spent(relay) as spent, _Spent(backend) as spent_there:
+    with Spent(relay) as spent, Spent(backend) as spent_there:
         done = drain(relay, backend.blob, backend.blob_size, parallel, total)
     gigabytes = done["bytes"] / 1e9
     of_all = spent.seconds + spent_there.seconds + _children_seconds() - before
@@ -73,12 +73,12 @@ def _children_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
-def requests(relay, backend, clients, seconds, close):
+def requests(relay, backend, clients, seconds, close, scheme="http"):
     """{"cpu us", "p50 ms", "p99 ms", "per s"} of wrk's requests for the manifest."""
     command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--latency"]
     command += ["-H", "Connection: close"] if close else []
-    with _Spent(relay) as spent:
-        report = run([*command, f"http://127.0.0.1:{relay.port}{backend.manifest}"], timeout=seconds + 30, check=True).stdout
+    with Spent(relay) as spent:
+        report = run([*command, f"{scheme}://127.0.0.1:{relay.port}{backend.manifest}"], timeout=seconds + 30, check=True).stdout
     summary, latency = _SUMMARY.search(report), dict((p, float(n) * SECONDS[unit] * 1e3)
                                                      for p, n, unit in _LATENCY.findall(report))
     if not summary or len(latency) != 2 or "Non-2xx" in report or "Socket errors" in report:

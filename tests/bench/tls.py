@@ -1,0 +1,184 @@
+#!/usr/bin/python3
+"""tls: what TLS towards clients costs, for regrelay, nginx and HAProxy, before the same plain backend.
+
+All have the same certificate (ECDSA P-256), two workers or threads, and a line of log for each request; clients accept
+TLS 1.3 with AES-128-GCM alone.  Bodies are curl's, several transfers in one process; requests and handshakes are wrk's,
+which resumes no session.  Load falls on one relay after the other, and what is printed is the median of the rounds, its
+ratio to the first relay, and half the spread.  Processor time is that of the relay's processes alone.
+"""
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import statistics
+import sys
+import tempfile
+import time
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="./dev bench tls", description=__doc__,
+                                     formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--build", required=True, type=pathlib.Path, metavar="DIR", help=argparse.SUPPRESS)
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="every single figure into FILE as well")
+    parser.add_argument("--relays", default="regrelay,nginx,HAProxy", metavar="LIST",
+                        help="which, with commas; ratios are to the first (default: all three)")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="default 5")
+    parser.add_argument("--blob-mib", type=int, default=64, metavar="N", help="default 64")
+    parser.add_argument("--seconds", type=int, default=3, metavar="N", help="of each load of wrk, default 3")
+    args = parser.parse_args()
+    if min(args.rounds, args.blob_mib, args.seconds) < 1:
+        parser.error("--rounds, --blob-mib and --seconds are positive")
+    args.relays = args.relays.split(",")
+    return args
+
+
+ARGS = arguments()
+os.environ["REGRELAY_BUILD"] = str(ARGS.build.resolve())  # tools/relay.py reads it when it is imported
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import cost  # noqa: E402
+import peers  # noqa: E402
+from backend import VHOST, Backend  # noqa: E402
+from table import lines_of  # noqa: E402
+from tools import certs  # noqa: E402
+from tools.process import ProcessError, run  # noqa: E402
+from tools.relay import Relay  # noqa: E402
+
+# What OpenSSL of the clients takes for its defaults.
+_CLIENT = """openssl_conf = it
+[it]
+ssl_conf = ssl
+[ssl]
+system_default = client
+[client]
+MinProtocol = TLSv1.3
+Ciphersuites = TLS_AES_128_GCM_SHA256
+"""
+PARALLEL = ((1, 4), (8, 16))  # transfers at once, and in all
+
+
+# --- relays ------------------------------------------------------------------------------------------------------------
+
+class Regrelay(peers.Regrelay):
+    """The defaults of every key, and the two."""
+
+    def __init__(self, directory, backend, pair):
+        # pylint: disable=super-init-not-called
+        self._relay = Relay(directory, proxy=backend.address, registries={"default": {"host": VHOST}}, workers=peers.WORKERS,
+                            settings={"listen": {"tls_certificate": pair.certificate, "tls_key": pair.key}})
+        self._process, self.port = self._relay.process, self._relay.port
+
+
+def _with_tls(peer, line, tls):
+    """A class like peer, of which that line of the configuration says more; {crt}, {key}, {both} are files."""
+    name = "_HTTP" if hasattr(peer, "_HTTP") else "_CONFIG"
+    text = getattr(peer, name)
+    assert text.count(line) == 1
+
+    class Made(peer):
+        def __init__(self, directory, backend, pair):
+            both = pair.key.with_suffix(".both")
+            both.write_text(pair.certificate.read_text() + pair.key.read_text())
+            filled = tls.format(crt=pair.certificate, key=pair.key, both=both)
+            setattr(self, name, text.replace(line, filled))
+            super().__init__(directory, backend, True)
+    return Made
+
+
+RELAYS = {
+    "regrelay": Regrelay,
+    "nginx": _with_tls(peers.NginxTuned, "backlog=4096;", "backlog=4096 ssl;\n\t\tssl_certificate {crt};\n"
+                       "\t\tssl_certificate_key {key};\n\t\tssl_protocols TLSv1.2 TLSv1.3;"),
+    "HAProxy": _with_tls(peers.Haproxy, "backlog 4096", "backlog 4096 ssl crt {both}"),
+}
+
+
+# --- loads ---------------------------------------------------------------------------------------------------------------
+
+def bodies(relay, backend, parallel, total):
+    """{"cpu s/GB", "GB/s"}"""
+    url = f"https://127.0.0.1:{relay.port}{backend.blob}"
+    wanted = [word for _ in range(total) for word in ("-o", "/dev/null", url)]
+    begin = time.monotonic()
+    with cost.Spent(relay) as spent:
+        done = run(["curl", "-sSfk", "--http1.1", "--no-sessionid", "-Z", "--parallel-max", parallel, "-w", "%{size_download}\n",
+                    *wanted], timeout=300, check=True)
+    gigabytes = sum(map(int, done.stdout.split())) / 1e9
+    if gigabytes != backend.blob_size * total / 1e9:
+        raise ProcessError(f"curl got {gigabytes} GB of {total} blobs")
+    return {"cpu s/GB": spent.seconds / gigabytes, "GB/s": gigabytes / (time.monotonic() - begin)}
+
+
+def requests(relay, backend, close):
+    return cost.requests(relay, backend, 64, ARGS.seconds, close=close, scheme="https")
+
+
+LOADS = {f"{parallel} parallel": lambda relay, backend, p=parallel, t=total: bodies(relay, backend, p, t)
+         for parallel, total in PARALLEL}
+LOADS["64 kept"] = lambda relay, backend: requests(relay, backend, False)
+LOADS["64 new (a handshake each)"] = lambda relay, backend: requests(relay, backend, True)
+
+
+def measure(directory):
+    """{measure: {relay: [value of each round]}}"""
+    found = {}
+    (directory / "client.cnf").write_text(_CLIENT)
+    with contextlib.ExitStack() as stack:
+        pair = certs.Authority(directory / "ca").issue("localhost", "127.0.0.1")
+        backend = stack.enter_context(Backend(directory / "backend", blob_size=ARGS.blob_mib << 20))
+        relays = {name: stack.enter_context(RELAYS[name](directory / name, backend, pair)) for name in ARGS.relays}
+        os.environ["OPENSSL_CONF"] = str(directory / "client.cnf")
+        for number in range(ARGS.rounds):
+            names = list(relays)[number % len(relays):] + list(relays)[:number % len(relays)]
+            for load, what in LOADS.items():
+                for name in names:
+                    for one, value in what(relays[name], backend).items():
+                        found.setdefault(f"{load}: {one}", {}).setdefault(name, []).append(value)
+            print(f"round {number + 1} of {ARGS.rounds}", file=sys.stderr, flush=True)
+    return found
+
+
+def cell(values, base):
+    median = statistics.median(values)
+    text = f"{median:.3g} ({median / base:.2f})" if base else f"{median:.3g}"
+    if len(values) > 1 and median:
+        text += f" ±{(max(values) - min(values)) / 2 / median * 100:.0f}%"
+    return text
+
+
+def main():
+    unknown = set(ARGS.relays) - set(RELAYS)
+    if unknown:
+        print(f"dev: bench tls: no such relay: {', '.join(unknown)}; there are {', '.join(RELAYS)}", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    shm, begin = pathlib.Path("/dev/shm"), time.monotonic()
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="rr-bench-", dir=shm if shm.is_dir() else None))
+    try:
+        found = measure(directory)
+    except (ProcessError, AssertionError) as e:
+        print(f"dev: bench tls: could not be measured to the end: {e}", file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    rows = [["", *ARGS.relays]]
+    for name, values in found.items():
+        base = statistics.median(values[ARGS.relays[0]])
+        rows.append([name] + [cell(values[relay], base) for relay in ARGS.relays])
+    print(f"\nTLS 1.3, AES-128-GCM, ECDSA P-256: median (in proportion to {ARGS.relays[0]}) ± half the spread of "
+          f"{ARGS.rounds} rounds, blobs of {ARGS.blob_mib} MiB")
+    print("\n".join(lines_of(rows)))
+    print(f"\n{time.monotonic() - begin:.0f} s")
+    if ARGS.json:
+        ARGS.json.write_text(json.dumps({"blob_mib": ARGS.blob_mib, "rounds": ARGS.rounds, "found": found}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(main())
+    sys.exit(128 + signal.SIGINT)
