@@ -7,6 +7,14 @@
 /* As the administration of the Cloud Connector asks for it, in its order. */
 static void mapping(struct doctor_report *r, const char *internal, const char *virtual, const char *resource)
 {
+	if (r->registry->proxy->protocol == CONF_PROTOCOL_SOCKS5) { /* bytes go through as they are */
+		doctor_report_snippet(r, "Cloud Connector, Cloud To On-Premise, Access Control: a mapping of the virtual host",
+		                      "Back-end Type  Non-SAP System\n"
+		                      "Protocol       TCP\n"
+		                      "Internal Host  %s\n"
+		                      "Virtual Host   %s", internal, virtual);
+		return;
+	}
 	doctor_report_snippet(r, "Cloud Connector, Cloud To On-Premise, Access Control: a mapping of the virtual host",
 	                      "Back-end Type           Non-SAP System\n"
 	                      "Protocol                HTTPS\n"
@@ -58,6 +66,7 @@ void doctor_snippets_add(struct doctor_report *r, const struct doctor_finding *f
 
 	switch (f->error) {
 	case ERROR_MAPPING_MISSING:
+	case ERROR_SOCKS_REFUSED:
 	case ERROR_PATH_DENIED:
 		if (f->step == DOCTOR_TOKEN || f->step == DOCTOR_REDIRECT)
 			mapping(r, host, virtual, "/");

@@ -119,7 +119,8 @@ enum doctor_go doctor_name_judge(struct doctor_walk *w)
 		doctor_report_warn(&w->report, "%s does not resolve now (%s); pulls use the addresses it had before", name, w->lookup.error);
 		doctor_found(w, DOCTOR_NAME, DOCTOR_OK, doctor_step_ms(w), "the addresses it had before");
 	} else {
-		doctor_broken_row(w, DOCTOR_NAME, ERROR_PROXY_NAME, NULL, NULL, w->lookup.error);
+		doctor_broken_row(w, DOCTOR_NAME, w->registry->proxy->direct ? ERROR_REGISTRY_NAME : ERROR_PROXY_NAME,
+		                  w->registry->authority, NULL, w->lookup.error);
 		return DOCTOR_GO_NEXT;
 	}
 	return DOCTOR_GO_ON;
@@ -138,12 +139,13 @@ enum doctor_go doctor_ping_begin(struct doctor_walk *w)
 static enum doctor_step hop_of(enum error_id id)
 {
 	switch (id) {
-	case ERROR_PROXY_NAME: return DOCTOR_NAME;
+	case ERROR_PROXY_NAME: case ERROR_REGISTRY_NAME: return DOCTOR_NAME;
 	case ERROR_PROXY_UNREACHABLE: case ERROR_PROXY_TIMEOUT: case ERROR_PROXY_TOKEN: case ERROR_PROXY_TOKEN_MISSING:
 	case ERROR_PROXY_TOKEN_REFUSED: case ERROR_PROXY_REFUSED: case ERROR_PATH_SHARES: case ERROR_OVERLOADED:
-	case ERROR_LINE_TOO_LONG: return DOCTOR_PROXY;
+	case ERROR_LINE_TOO_LONG: case ERROR_PROXY_CREDENTIALS: case ERROR_PROXY_CREDENTIALS_REFUSED: case ERROR_PROXY_MALFORMED:
+	case ERROR_REGISTRY_UNREACHABLE: case ERROR_REGISTRY_TIMEOUT: return DOCTOR_PROXY;
 	case ERROR_TUNNEL_DOWN: case ERROR_TUNNEL_TIMEOUT: return DOCTOR_TUNNEL;
-	case ERROR_MAPPING_MISSING: case ERROR_PATH_DENIED: return DOCTOR_MAPPING;
+	case ERROR_MAPPING_MISSING: case ERROR_PATH_DENIED: case ERROR_SOCKS_REFUSED: case ERROR_CONNECT_REFUSED: return DOCTOR_MAPPING;
 	case ERROR_TOKEN_HOST: case ERROR_TOKEN_REALM: return DOCTOR_CHALLENGE; /* of the relay's own login, which is within the exchange */
 	case ERROR_LOGIN_REJECTED: case ERROR_LOGIN_TOKEN: return DOCTOR_TOKEN;
 	default: return DOCTOR_REGISTRY;
@@ -154,6 +156,20 @@ static enum doctor_step hop_of(enum error_id id)
 static bool tells_of_hops(enum error_id id)
 {
 	return id != ERROR_UPSTREAM_TIMEOUT && id != ERROR_UPSTREAM_CLOSED && id != ERROR_UPSTREAM_ERROR && id != ERROR_UPSTREAM_MALFORMED;
+}
+
+/* A tunnel of an ordinary proxy, or none at all: there is no Cloud Connector on the way. */
+static void found_no_connector(struct doctor_walk *w, enum doctor_step until)
+{
+	const struct conf_registry *g = w->registry;
+	const char *why = g->proxy->direct ? "this registry is asked without a proxy" : "an ordinary proxy has no Cloud Connector";
+
+	if (until > DOCTOR_TUNNEL)
+		doctor_found(w, DOCTOR_TUNNEL, DOCTOR_SKIPPED, DOCTOR_NO_MS, "%s", why);
+	if (until > DOCTOR_MAPPING && g->proxy->direct)
+		doctor_found(w, DOCTOR_MAPPING, DOCTOR_SKIPPED, DOCTOR_NO_MS, "%s", why);
+	else if (until > DOCTOR_MAPPING)
+		doctor_found(w, DOCTOR_MAPPING, DOCTOR_OK, DOCTOR_NO_MS, "the proxy opens tunnels to %s", g->authority);
 }
 
 /* The hops before `until`, which the exchange came through. */
@@ -167,15 +183,15 @@ static void found_way(struct doctor_walk *w, enum doctor_step until)
 	url_authority(&g->proxy->address, proxy);
 	if (until > DOCTOR_PROXY)
 		doctor_found(w, DOCTOR_PROXY, DOCTOR_OK, x->connect_ms, "%s accepts connections", proxy);
-	if (until > DOCTOR_TUNNEL && g->proxy->direct)
-		doctor_found(w, DOCTOR_TUNNEL, DOCTOR_SKIPPED, DOCTOR_NO_MS, "this registry is asked without a proxy");
-	else if (until > DOCTOR_TUNNEL)
+	if (g->proxy->direct || g->proxy->protocol == CONF_PROTOCOL_CONNECT) {
+		found_no_connector(w, until);
+		return;
+	}
+	if (until > DOCTOR_TUNNEL)
 		doctor_found(w, DOCTOR_TUNNEL, known ? DOCTOR_OK : DOCTOR_UNKNOWN, DOCTOR_NO_MS, "%s%s%s",
 		             known ? "a Cloud Connector is connected" : "what came tells nothing of it",
 		             g->location_id[0] ? ", location id " : "", g->location_id);
-	if (until > DOCTOR_MAPPING && g->proxy->direct)
-		doctor_found(w, DOCTOR_MAPPING, DOCTOR_SKIPPED, DOCTOR_NO_MS, "this registry is asked without a proxy");
-	else if (until > DOCTOR_MAPPING && known)
+	if (until > DOCTOR_MAPPING && known)
 		doctor_found(w, DOCTOR_MAPPING, DOCTOR_OK, DOCTOR_NO_MS, "%s is exposed", g->authority);
 	else if (until > DOCTOR_MAPPING)
 		doctor_found(w, DOCTOR_MAPPING, DOCTOR_UNKNOWN, DOCTOR_NO_MS, "what came tells nothing of it");

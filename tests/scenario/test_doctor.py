@@ -7,7 +7,8 @@ import socket
 import threading
 
 import pytest
-from tools import errortable
+from tools import errortable, ways
+from tools.connectproxy import ConnectProxy
 from tools.images import make_image
 from tools.landscape import AUTH, AUTH_VHOST, STORAGE, STORAGE_VHOST, VHOST, Landscape
 from tools.origin import Cut, ok
@@ -355,6 +356,41 @@ def test_a_registry_without_a_proxy(start_relay, origin):
     found = steps(document)
     assert status == 0 and found["proxy"]["state"] == found["registry"]["state"] == "ok"
     assert found["tunnel"]["state"] == found["mapping"]["state"] == "skipped"
+
+
+@pytest.fixture
+def site(tmp_path, stack):
+    one = ways.Site(tmp_path, stack)
+    one.origin.answer("/v2/", ok())
+    return one
+
+
+@pytest.mark.parametrize("kind", ways.KINDS)
+def test_ways_on_which_the_relay_speaks_tls(start_relay, site, kind):
+    status, document = asked(start_relay(**site.way(kind)), "--json", "doctor")
+    found = steps(document)
+    assert status == 0, document
+    assert {name: found[name]["state"] for name in ("proxy", "tunnel", "mapping", "registry")} == {
+        "proxy": "ok", "registry": "ok", "tunnel": "ok" if kind == "socks5" else "skipped",
+        "mapping": "skipped" if kind == "direct" else "ok"}
+
+
+@pytest.mark.parametrize("kind", ways.KINDS)
+def test_a_certificate_that_is_not_trusted(start_relay, site, kind):
+    server = site.serve(site.ca.issue("other.corp"))
+    answer = asked(start_relay(**site.way(kind, server=server)), "--json", "doctor")
+    assert_broken(answer, "registry", "tls-failed", "it is for other.corp", "tls_name")
+
+
+def test_a_mapping_that_is_missing_is_one_of_bytes(start_relay, site):
+    relay = start_relay(**site.way("socks5"))
+    site.standin.ask("POST", "/v1/mapping", {"host": ways.HOST, "exposed": False})
+    assert_broken(asked(relay, "--json", "doctor"), "mapping", "mapping-missing", "TCP", ways.HOST)
+
+
+def test_a_proxy_that_wants_credentials(start_relay, site, stack):
+    site.proxy = stack.enter_context(ConnectProxy({ways.HOST: site.tls.port}, credentials="relay:right"))
+    assert_broken(asked(start_relay(**site.way("connect")), "--json", "doctor"), "proxy", "proxy-wants-credentials", "auth_file")
 
 
 def test_marks_of_something_in_between(relay, origin):
