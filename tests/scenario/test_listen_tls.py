@@ -20,7 +20,7 @@ VHOST = "myregistry.kyma:25002"
 MANIFEST = "/v2/team/app/manifests/t1"
 BLOB = "/v2/team/app/blobs/sha256:" + "a" * 64
 MIB = 1 << 20
-HANDSHAKES = "regrelay_client_tls_handshakes_total"
+HANDSHAKES, FAILED = "regrelay_tls_handshakes_total", "regrelay_tls_handshakes_failed_total"
 EXPIRY = "regrelay_tls_certificate_expiry_timestamp_seconds"
 
 
@@ -102,8 +102,8 @@ def test_plain_and_tls_on_one_port(relay, ca):
         c.request(MANIFEST)
         c.request(MANIFEST)
         assert c.answer().body == c.answer().body == b"hello"
-    assert relay.stat(HANDSHAKES, result="full") == 2
-    assert relay.stat(HANDSHAKES, result="failed") == 0
+    assert relay.stat(HANDSHAKES, peer="client", kind="full") == 2
+    assert relay.stat(FAILED, peer="client") == 0
     assert relay.stat("regrelay_http_rejected_total") == 0
 
 
@@ -116,14 +116,14 @@ def test_old_and_new_versions(relay, ca):
             assert c.get(MANIFEST).status == 200
     done = run(["openssl", "s_client", "-connect", f"127.0.0.1:{relay.port}", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], stdin="")
     assert "protocol version" in done.stderr and "Cipher is (NONE)" in done.stdout
-    relay.wait_log("the client speaks no TLS 1.2 or newer")
-    relay.wait_stat(HANDSHAKES, 1, result="failed")
+    relay.wait_log("the client speaks no version of TLS from 1.2 on")
+    relay.wait_stat(FAILED, 1, peer="client")
 
 
 def test_a_client_that_does_not_trust_it_is_told_in_the_log(relay):
     with pytest.raises(ssl.SSLCertVerificationError):
         rawhttp.Connection(relay.port, tls=ssl.create_default_context())
-    relay.wait_stat(HANDSHAKES, 1, result="failed")
+    relay.wait_stat(FAILED, 1, peer="client")
     line = next(line for line in relay.lines() if "no TLS with this client" in line.get("message", ""))
     assert "the client refuses our certificate" in line["message"]
     assert line["client.address"] == "127.0.0.1"
@@ -134,7 +134,7 @@ def test_garbage_that_begins_as_tls(relay):
     with rawhttp.Connection(relay.port) as c:
         c.send(b"\x16GET / HTTP/1.1\r\n\r\n")
         assert b"HTTP" not in c.rest()
-    relay.wait_stat(HANDSHAKES, 1, result="failed")
+    relay.wait_stat(FAILED, 1, peer="client")
 
 
 def test_the_realm_and_what_goes_upstream(start, origin, ca):
@@ -188,8 +188,8 @@ def test_sessions_are_resumed_by_any_worker(start, ca, version):
     assert len([w for w in relay.workers() if w["sessions"]]) > 1
     for c in many:
         c.close()
-    assert relay.stat(HANDSHAKES, result="resumed") == 60
-    assert relay.stat(HANDSHAKES, result="full") == 1
+    assert relay.stat(HANDSHAKES, peer="client", kind="resumed") == 60
+    assert relay.stat(HANDSHAKES, peer="client", kind="full") == 1
 
 
 # --- limits --------------------------------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def test_a_handshake_that_stalls_ends_by_head_timeout(start, sent):
         c.rest()
         assert c.eof
     relay.wait_log("the handshake took longer than head_timeout")
-    assert relay.stat(HANDSHAKES, result="failed") == 1
+    assert relay.stat(FAILED, peer="client") == 1
 
 
 def test_a_handshake_byte_by_byte_ends_by_head_timeout(start):
@@ -231,7 +231,7 @@ def test_a_handshake_byte_by_byte_ends_by_head_timeout(start):
         c.rest()
         ended.set()
         thread.join()
-    assert relay.stat(HANDSHAKES, result="failed") == 1
+    assert relay.stat(FAILED, peer="client") == 1
 
 
 def test_silence_after_the_handshake_ends_by_head_timeout(start, ca):
@@ -252,7 +252,7 @@ def test_clients_that_go_away_in_the_handshake(relay, ca):
             if reset:
                 c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             c.close()
-    relay.wait_stat(HANDSHAKES, 12, result="failed")
+    relay.wait_stat(FAILED, 12, peer="client")
     wait_until(lambda: relay.stat("regrelay_client_connections") == 0, 10, "the sessions to end")
     assert get(relay, ca).status == 200
 
@@ -533,7 +533,7 @@ def test_skopeo_pulls(real, registry, ca, tmp_path):
     assert done.returncode == 0, done.stderr
     manifest, config, layers = skopeo.pulled_digests(tmp_path / "out")
     assert manifest == registry.image.manifest_digest and tuple(layers) == registry.image.layers
-    assert real.stat(HANDSHAKES, result="full") >= 1 and real.stat(HANDSHAKES, result="failed") == 0
+    assert real.stat(HANDSHAKES, peer="client", kind="full") >= 1 and real.stat(FAILED, peer="client") == 0
     assert real.stat("regrelay_spliced_bytes_total") == 0
 
 
@@ -556,4 +556,4 @@ def test_containerd_pulls(real, registry, ca, tmp_path, tmp_path_factory):
         done = c.pull(f"{host}/team/app:t1", credentials=registry.credentials, hosts_dir=hosts)
         assert done.returncode == 0, containerd.reason(done)
         assert set(registry.image.layers) <= c.digests()
-    assert real.stat(HANDSHAKES, result="full") + real.stat(HANDSHAKES, result="resumed") >= 1
+    assert real.stat(HANDSHAKES, peer="client", kind="full") + real.stat(HANDSHAKES, peer="client", kind="resumed") >= 1
