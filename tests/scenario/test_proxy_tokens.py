@@ -281,7 +281,7 @@ def test_wrong_configurations_say_what_is_missing(tmp_path, uaa, ca):
     cases = [
         ("auth = bearer", "credentials or token_file must say where the token comes from"),
         (f"credentials = {binding}", "credentials: has no effect without auth = bearer or service-token"),
-        ("auth = basic", "basic is not built yet"),
+        ("auth = basic", "basic needs auth_file"),
         (f"auth = bearer\ncredentials = {tmp_path}/none", "none: No such file or directory"),
         (f"auth = bearer\ncredentials = {binding}\nca_file = /dev/null", "ca_file: /dev/null: no CA certificates"),
         (f"auth = bearer\ncredentials = {binding}\ntoken_file = {tmp_path}/t", "the token comes from credentials already"),
