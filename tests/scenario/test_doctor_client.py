@@ -3,7 +3,6 @@ import base64
 import concurrent.futures
 import json
 import re
-import select
 import socket
 import threading
 
@@ -13,6 +12,7 @@ from tools.landscape import Landscape
 from tools.origin import ok
 from tools.process import run, wait_until
 from tools.relay import is_sanitized
+from tools.sockets import readable
 
 PASSWORD = "canary-" + "password" * 3
 HEAD = "POST /v1/doctor HTTP/1.1\r\nHost: x\r\n"
@@ -154,7 +154,7 @@ def test_who_hangs_up_ends_the_walk(relay, origin):
     def again():
         with dial(relay) as s:
             s.sendall(request(""))
-            wait_until(lambda: len(origin.requests) > 2 or select.select([s], [], [], 0)[0], 10, "a walk, or a refusal")
+            wait_until(lambda: len(origin.requests) > 2 or readable([s], 0), 10, "a walk, or a refusal")
             return len(origin.requests) > 2
     wait_until(again, 10, "room for a walk, though none of the first two was answered")
     held.set()

@@ -9,11 +9,12 @@ A thread a connection.  Where it may go is what it was told; every other target 
 import base64
 import contextlib
 import dataclasses
-import select
 import socket
 import struct
 import threading
 import time
+
+from .sockets import readable
 
 PIECE = 1 << 18
 _PATIENCE = 30  # seconds; no thread waits for ever
@@ -192,7 +193,7 @@ class ConnectProxy:
     def _carry(self, sock, backend, step):
         left = step.cut
         while True:
-            ready, _, _ = select.select([sock, backend], [], [], _PATIENCE)
+            ready = readable([sock, backend], _PATIENCE)
             if sock in ready:
                 data = sock.recv(PIECE)
                 if not data:

@@ -9,12 +9,13 @@ over buffers in memory, so a connection can end at any byte of a record, or with
 """
 import contextlib
 import dataclasses
-import select
 import socket
 import ssl
 import struct
 import threading
 import warnings
+
+from .sockets import readable
 
 PIECE = 1 << 16
 _PATIENCE = 30  # seconds; no thread waits for ever
@@ -149,7 +150,7 @@ class TlsServer:
         with socket.create_connection(("127.0.0.1", self._backend), _PATIENCE) as backend:
             backend.sendall(way.pending())
             while True:
-                ready, _, _ = select.select([way.sock, backend], [], [], _PATIENCE)
+                ready = readable([way.sock, backend], _PATIENCE)
                 if not ready:
                     raise _Over
                 if backend in ready:
