@@ -204,5 +204,6 @@ int main(int argc, char **argv)
 		say("ready");
 		(void)pause(); /* until a signal ends it */
 	}
+	free(clients);
 	return 0;
 }
