@@ -7,7 +7,7 @@
 
 #define DUMP_MAX (1 << 20)
 
-/* Without the comments, which say from which line a value came. */
+/* Without the comments, which say from which line a value came; they have lines of their own, for a value may have a #. */
 static size_t dump(const struct conf *c, char *dst)
 {
 	const int fd = memfd_create("dump", MFD_CLOEXEC);
@@ -19,10 +19,7 @@ static size_t dump(const struct conf *c, char *dst)
 	f = fdopen(fd, "r");
 	FUZZ_ASSERT(f);
 	while (fgets(line, sizeof(line), f)) {
-		const char *comment = strstr(line, " # "); /* the origin is last in its line */
-		for (const char *next = comment; next; next = strstr(next + 1, " # "))
-			comment = next;
-		const size_t bytes = line[0] == '#' ? 0 : comment ? (size_t)(comment - line) : strlen(line);
+		const size_t bytes = line[0] == '#' ? 0 : strlen(line);
 		FUZZ_ASSERT(n + bytes < DUMP_MAX);
 		memcpy(dst + n, line, bytes);
 		n += bytes;
