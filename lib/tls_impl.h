@@ -17,7 +17,8 @@ struct tls_layer {
 	struct tls_ticket *ticket; /* borrowed; NULL = none */
 	const char *name;          /* expected of the server, a copy; NULL = we are the server */
 	int broken;                /* -errno that a read met after bytes: the next one tells */
-	size_t owed;               /* bytes of a record that is encrypted and not written whole */
+	char *copy;                /* of what OpenSSL was given and the socket did not take whole; NULL = nothing is owed */
+	size_t paid, owed;         /* of the copy: written, still to be written */
 	size_t ahead;              /* bytes written that the caller does not know of */
 	bool ready;                /* the handshake is done */
 	bool final;                /* what failed will fail again */

@@ -76,21 +76,38 @@ static ssize_t tls_read(struct transport *t, void *bytes, size_t n)
 
 /* --- writing -------------------------------------------------------------------------------------------------- */
 
-/* OpenSSL has encrypted a record that the socket did not take whole, and wants to hear of exactly that one again, while a caller
- * may by then have less at hand of the same bytes (an upstream that was lost meanwhile).  So the layer pushes it itself, and
- * the caller's next bytes, which are the same, count as written.  0 = nothing is owed; -errno. */
+static void forget_copy(struct tls_layer *l)
+{
+	if (l->copy)
+		OPENSSL_clear_free(TAKE(l->copy), RECORD_MAX);
+}
+
+static int keep_copy(struct tls_layer *l, const void *bytes, size_t n)
+{
+	l->copy = OPENSSL_malloc(RECORD_MAX);
+	if (!l->copy)
+		return -ENOMEM;
+	memcpy(l->copy, bytes, n);
+	l->paid = 0;
+	l->owed = n;
+	return -EAGAIN;
+}
+
+/* OpenSSL may have encrypted what the socket did not take, and wants to be given the same bytes again, while a caller may by then
+ * have less of them at hand (an upstream that was lost meanwhile).  So the layer keeps a copy and pushes it itself, and the
+ * caller's next bytes, which are the same, count as written.  0 = nothing is owed; -errno. */
 static int pay(struct tls_layer *l)
 {
-	static const char any[RECORD_MAX]; /* not looked at: the record exists */
-
-	if (l->owed == 0)
-		return 0;
-	begin_call();
-	const int r = SSL_write(l->ssl, any, (int)l->owed);
-	if (r <= 0)
-		return failure(l, r);
-	l->ahead += (size_t)r;
-	l->owed -= (size_t)r;
+	while (l->owed) {
+		begin_call();
+		const int r = SSL_write(l->ssl, l->copy + l->paid, (int)l->owed);
+		if (r <= 0)
+			return failure(l, r);
+		l->ahead += (size_t)r;
+		l->paid += (size_t)r;
+		l->owed -= (size_t)r;
+	}
+	forget_copy(l);
 	return 0;
 }
 
@@ -113,9 +130,7 @@ static ssize_t write_record(struct tls_layer *l, const void *bytes, size_t n)
 	if (r > 0)
 		return r;
 	const int error = failure(l, r);
-	if (error == -EAGAIN)
-		l->owed = (size_t)want;
-	return error;
+	return error == -EAGAIN ? keep_copy(l, bytes, (size_t)want) : error;
 }
 
 /* Copies what is left of the parts, beyond skip bytes, to dst: the number copied, at most RECORD_MAX. */
@@ -190,6 +205,7 @@ static int tls_shut(struct transport *t)
 static void layer_free(struct tls_layer *l)
 {
 	SSL_free(l->ssl);
+	forget_copy(l);
 	free((void *)(uintptr_t)l->name);
 	free(l);
 }
@@ -271,14 +287,27 @@ int tls_begin_server(struct transport *t, const struct tls_context *c)
 	return 0;
 }
 
+/* It may be the old session that the server does not bear any more: the next handshake is a full one. */
+static void drop_ticket(struct tls_layer *l)
+{
+	if (!l->ticket || !l->ticket->session)
+		return;
+	tls_ticket_free(l->ticket);
+	l->final = false;
+}
+
 int tls_handshake(struct transport *t)
 {
 	struct tls_layer *l = layer_of(t);
 
 	begin_call();
 	const int n = SSL_do_handshake(l->ssl);
-	if (n != 1)
-		return failure(l, n);
+	if (n != 1) {
+		const int error = failure(l, n);
+		if (error != -EAGAIN)
+			drop_ticket(l);
+		return error;
+	}
 	l->ready = true;
 	if (BIO_get_ktls_send(SSL_get_wbio(l->ssl)))
 		t->ops = &kernel_ops;

@@ -36,7 +36,7 @@ static bool read_realm(const struct conf_registry *g, struct strview realm, stru
 
 	if (!sv_starts(realm, SV("/")))
 		return url_parse(realm, ret, &why) == 0;
-	*ret = (struct url){ .at = g->host, .path = realm };
+	*ret = (struct url){ .at = g->host, .path = realm, .https = g->scheme == CONF_SCHEME_HTTPS };
 	return true;
 }
 

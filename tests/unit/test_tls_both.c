@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tls_impl.h"
 #include "tls_server.h"
-#include "tls_transport.h"
 
 static struct loop loop;
 static struct transport client, server;
@@ -128,15 +128,13 @@ static void drain(size_t *got, size_t until)
 	}
 }
 
-/* What a full socket had of a record may be offered again in pieces of other sizes, smaller ones, too. */
-static void test_what_is_offered_again_may_be_cut_in_another_way(void **state)
+static void offer_again(void)
 {
 	static const size_t sizes[] = { 40000, 100, 1, 16384, 5000, 3, 70000, 17 };
 	const size_t all = 2000000;
 	size_t sent = 0, got = 0, refused = 0;
 	static char bytes[70000];
 
-	(void)state;
 	open_both(4096);
 	for (unsigned i = 0; sent < all && i < 1000000; i++) {
 		size_t n = sizes[i % ARRAY_LEN(sizes)];
@@ -155,6 +153,21 @@ static void test_what_is_offered_again_may_be_cut_in_another_way(void **state)
 	drain(&got, all);
 	assert_int_equal(got, all);
 	assert_true(refused > 10);
+}
+
+/* What a full socket had of a record may be offered again in pieces of other sizes, smaller ones, too. */
+static void test_what_is_offered_again_may_be_cut_in_another_way(void **state)
+{
+	(void)state;
+	offer_again();
+}
+
+/* The peer wants short records (RFC 6066 4): a part of what was offered is not encrypted yet when the socket is full. */
+static void test_the_same_in_short_records(void **state)
+{
+	(void)state;
+	assert_int_equal(SSL_CTX_set_tlsext_max_fragment_length(client_context->ctx, TLSEXT_max_fragment_length_1024), 1);
+	offer_again();
 }
 
 static void test_parts_leave_in_one_record(void **state)
@@ -230,6 +243,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_a_ticket_shortens_the_next_handshake),
 		T(test_what_is_offered_again_may_be_cut_in_another_way),
+		T(test_the_same_in_short_records),
 		T(test_parts_leave_in_one_record),
 		T(test_ends),
 		T(test_bytes_before_a_break_are_delivered_first),
