@@ -48,7 +48,9 @@ def test_a_request_on_kept_connections(relay, origin, tmp_path):
         with calls_of(relay, tmp_path) as calls:
             for _ in range(REQUESTS):
                 assert len(c.get("/v2/app/manifests/1").body) == 351
-    assert sum(calls.values()) <= 7 * REQUESTS + BEATS, calls
+    waits = calls.pop("epoll_wait")
+    assert sum(calls.values()) <= 5 * REQUESTS + BEATS, calls
+    assert waits <= 3 * REQUESTS + BEATS, waits  # one looks only, when the client's next request is not there yet
     assert calls["sendmsg"] == 2 * REQUESTS and calls["write"] - REQUESTS < BEATS / 10, calls
     assert calls["recvfrom"] - 2 * REQUESTS < BEATS / 10, calls  # a short read says that there is no more
     for name in ("socket", "connect", "accept4", "close", "epoll_ctl", "setsockopt", "getsockopt", "getpid", "pipe2"):
