@@ -3,11 +3,11 @@ import base64
 import contextlib
 import random
 import socket
-import threading
 import time
 
 import pytest
 from tools import certs, ports, rawhttp
+from tools.listener import Listener
 from tools.oauth import tokens
 from tools.process import run, wait_until
 from tools.registry import Registry
@@ -17,34 +17,26 @@ RAW, IP = "raw.kyma:443", "10.1.2.3:443"
 DATA = random.Random(8).randbytes(200_000)
 
 
-class Sender:
+class Sender(Listener):
     """A TCP backend: says data to each connection at once, echoes what comes, or (data None) says nothing itself.
-    Attribute: port, received (bytes of all), ended (connections that have)."""
+    Further attributes: received (bytes of all), ended (connections that have)."""
 
     def __init__(self, data=None):
-        self.data, self.received, self.ended, self._lock = data, b"", 0, threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=16)
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
+        self.data, self.received, self.ended = data, b"", 0
+        self.listen()
 
-    def close(self):
-        self._listener.close()
-
-    def _accept(self):
+    def serve(self, sock, _):
         with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=self._serve, args=self._listener.accept(), daemon=True).start()
-
-    def _serve(self, sock, _peer):
-        with sock, contextlib.suppress(OSError):
             if self.data is not None:
                 sock.sendall(self.data)
             else:
                 while piece := sock.recv(65536):
-                    with self._lock:
+                    with self.moved:
                         self.received += piece
                     sock.sendall(piece)
-        with self._lock:
+        sock.close()
+        with self.moved:
             self.ended += 1
 
 

@@ -7,13 +7,11 @@
 A thread a connection.  Where it may go is what it was told; every other target gets 403.
 """
 import base64
-import contextlib
 import dataclasses
 import socket
-import struct
-import threading
 import time
 
+from .listener import Listener, Over, linger_off
 from .sockets import readable
 
 PIECE = 1 << 18
@@ -64,23 +62,15 @@ class Connect:
         return next((v for n, v in self.headers if n.lower() == name.lower()), None)
 
 
-class _Over(Exception):
-    """The connection ends, as its step says."""
-
-
-class ConnectProxy:
-    """Attributes: port, address, requests, accepted, open (connections now), down (bytes towards clients, of all)."""
+class ConnectProxy(Listener):
+    """Further attributes: requests, down (bytes towards clients, of all)."""
 
     def __init__(self, hosts, *, credentials=None, host="127.0.0.1"):
         """hosts: {"name:port": port of 127.0.0.1}.  credentials: "user:password" that it wants, by Basic."""
+        super().__init__(host=host)
         self._hosts, self._credentials = dict(hosts), credentials
-        self.requests, self.accepted, self.open, self.down = [], 0, 0, 0
-        self.moved = threading.Condition()
-        self._steps, self._sockets = [], set()
-        self._listener = socket.create_server((host, 0), backlog=128)
-        self.port = self._listener.getsockname()[1]
-        self.address = f"{host}:{self.port}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.requests, self.down, self._steps = [], 0, []
+        self.listen()
 
     def script(self, *steps):
         """One step a CONNECT that is let in, beginning with the next one."""
@@ -90,60 +80,12 @@ class ConnectProxy:
     def targets(self):
         return [one.target for one in self.requests]
 
-    def wait(self, condition, timeout=10):
-        """Waits until condition() holds; it is looked at after every event here."""
-        with self.moved:
-            assert self.moved.wait_for(condition, timeout), "the proxy did not see what was waited for"
-
-    def cut(self, how="fin"):
-        """Ends every connection now."""
-        with self.moved:
-            sockets = list(self._sockets)
-        for sock in sockets:
-            with contextlib.suppress(OSError):
-                if how == "rst":
-                    _linger_off(sock)
-                sock.shutdown(socket.SHUT_RDWR)
-
-    def close(self):
-        """Nobody listens any more, and every connection is cut."""
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # close() alone would let accept() take one more
-        self._listener.close()
-        self.cut()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.close()
-
     # --- connections ----------------------------------------------------------------------------------------------
 
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = self._listener.accept()
-                with self.moved:
-                    self.open += 1
-                    self.accepted += 1
-                    self._sockets.add(sock)
-                    self.moved.notify_all()
-                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    def _serve(self, sock):
+    def serve(self, sock, _):
         sock.settimeout(_PATIENCE)
-        try:
-            while (request := self._next(sock)) is not None:
-                self._answer(sock, *request)
-        except (_Over, OSError):
-            pass
-        finally:
-            sock.close()
-            with self.moved:
-                self.open -= 1
-                self._sockets.discard(sock)
-                self.moved.notify_all()
+        while (request := self._next(sock)) is not None:
+            self._answer(sock, *request)
 
     def _next(self, sock):
         """(request, bytes that came behind it), or None."""
@@ -197,7 +139,7 @@ class ConnectProxy:
             if sock in ready:
                 data = sock.recv(PIECE)
                 if not data:
-                    raise _Over
+                    raise Over
                 backend.sendall(data)
             if backend in ready:
                 data = backend.recv(PIECE if left is None else max(1, min(left, PIECE)))
@@ -210,7 +152,7 @@ class ConnectProxy:
                 if left == 0:
                     _end(sock, step.how)
             if not ready:
-                raise _Over
+                raise Over
 
 
 def _say(sock, step):
@@ -227,14 +169,10 @@ def _say(sock, step):
 def _end(sock, how):
     """Ends the connection; does not return."""
     if how == "rst":
-        _linger_off(sock)
-        raise _Over
+        linger_off(sock)
+        raise Over
     if how == "fin":
         sock.shutdown(socket.SHUT_WR)
     while sock.recv(PIECE):  # what the client still sends must not turn our FIN into an RST
         pass
-    raise _Over
-
-
-def _linger_off(sock):
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    raise Over

@@ -10,9 +10,8 @@ Threads, one a connection; fit for hundreds of connections, not for load.
 """
 import dataclasses
 import re
-import socket
-import struct
-import threading
+
+from .listener import Listener, linger_off
 
 
 @dataclasses.dataclass
@@ -47,42 +46,25 @@ def ok(body=b"{}", *, status="200 OK", headers=(), content_type="application/jso
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
 
 
-class Origin:
-    """Attributes: port, address ("127.0.0.1:port"), requests, connections (how many were accepted), open (now), bodies
-    (set it to have bodies of requests read)."""
+class Origin(Listener):
+    """Further attributes: requests, bodies (set it to have bodies of requests read)."""
 
-    def __init__(self, *, host="127.0.0.1", port=0, backlog=128):
-        self._listener = socket.create_server((host, port), backlog=backlog)
-        self.port = self._listener.getsockname()[1]
-        self.address = f"{host}:{self.port}"
-        self.requests, self.connections, self.open, self.bodies = [], 0, 0, False
-        self._routes, self._lock, self._sockets = [], threading.Lock(), set()
-        self.moved = threading.Condition(self._lock)
-        threading.Thread(target=self._accept, daemon=True).start()
+    def __init__(self, **listener):
+        super().__init__(**listener)
+        self.requests, self.bodies, self._routes = [], False, []
+        self.listen()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.close()
-
-    def close(self):
-        """Stops listening and cuts what is open."""
-        self._listener.close()
-        with self._lock:
-            sockets = list(self._sockets)
-        for s in sockets:
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+    @property
+    def connections(self):
+        """How many were accepted."""
+        return self.accepted
 
     # --- script ---------------------------------------------------------------------------------------------------
 
     def route(self, pattern, handler, *, method=None, times=None):
         """handler(request, send) answers requests whose target matches the regular expression (whole).  The newest
         route that fits wins; times limits how often.  It may raise Cut, and returns "close" to end the connection."""
-        with self._lock:
+        with self.moved:
             self._routes.insert(0, [re.compile(pattern), method, handler, times])
 
     def answer(self, target, data, *, method=None, times=None):
@@ -109,44 +91,20 @@ class Origin:
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
-    def wait(self, condition, timeout=10):
-        """Waits until condition() holds; it is looked at after every event here."""
-        with self.moved:
-            assert self.moved.wait_for(condition, timeout), "the upstream did not see what was waited for"
-
     def targets(self):
         return [r.target for r in self.requests]
 
     # --- serving --------------------------------------------------------------------------------------------------
 
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            with self.moved:
-                self.connections += 1
-                self.open += 1
-                self._sockets.add(sock)
-                number = self.connections
-                self.moved.notify_all()
-            threading.Thread(target=self._serve, args=(sock, number), daemon=True).start()
+    def welcome(self, peer):
+        return self.accepted
 
-    def _serve(self, sock, number):
+    def serve(self, sock, number):
         try:
             self._requests(sock, number)
         except Cut as cut:
             if cut.reset:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        except OSError:
-            pass
-        finally:
-            sock.close()
-            with self.moved:
-                self.open -= 1
-                self._sockets.discard(sock)
-                self.moved.notify_all()
+                linger_off(sock)
 
     def _requests(self, sock, number):
         data, count = b"", 0

@@ -10,62 +10,44 @@ seconds at most.  A head that never gets its empty line is kept as well.  Thread
 """
 import contextlib
 import socket
-import threading
 
+from .listener import Listener
 from .process import wait_until
 
 PATIENCE = 5
 LIMIT = 1 << 20   # bytes of one connection
 
 
-class Recorder:
-    """Attributes: port, address ("127.0.0.1:port"), reply (bytes of the answer, to be set)."""
+class Recorder(Listener):
+    """Further attribute: reply (bytes of the answer, to be set)."""
 
     def __init__(self):
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = self._listener.getsockname()[1]
-        self.address = f"127.0.0.1:{self.port}"
-        self.reply = b""
-        self._lock, self._seen, self._open, self._accepted = threading.Lock(), [], 0, None
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self._listener.close()
+        super().__init__()
+        self.reply, self._seen, self._last = b"", [], None
+        self.listen()
 
     def take(self):
         """Waits until no connection is open or waits to be accepted: one of its own is the last in the queue."""
         with socket.create_connection(("127.0.0.1", self.port)) as last:
             mine = last.getsockname()
-            wait_until(lambda: self._accepted == mine, PATIENCE, "its own connection", interval=0.001)
-        wait_until(lambda: self._open == 0, 2 * PATIENCE, "the relay to close its connections", interval=0.002)
-        with self._lock:
+            wait_until(lambda: self._last == mine, PATIENCE, "its own connection", interval=0.001)
+        wait_until(lambda: self.open == 0, 2 * PATIENCE, "the relay to close its connections", interval=0.002)
+        with self.moved:
             seen, self._seen = self._seen, []
         return [data for data in seen if data]
 
-    def _accept(self):
-        while True:
-            try:
-                sock, peer = self._listener.accept()
-            except OSError:
-                return
-            with self._lock:
-                self._open += 1
-                self._accepted = peer
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+    def welcome(self, peer):
+        self._last = peer
 
-    def _serve(self, sock):
+    def serve(self, sock, _):
         data, answered = b"", False
         sock.settimeout(PATIENCE)
-        with sock, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
             while len(data) < LIMIT and (piece := sock.recv(65536)):
                 data += piece
                 if not answered and (b"\r\n\r\n" in data or b"\n\n" in data):
                     answered = True
                     sock.sendall(self.reply)
                     sock.shutdown(socket.SHUT_WR)
-        with self._lock:
+        with self.moved:
             self._seen.append(data)
-            self._open -= 1

@@ -11,10 +11,9 @@ import contextlib
 import dataclasses
 import socket
 import ssl
-import struct
-import threading
 import warnings
 
+from .listener import Listener, Over, linger_off
 from .sockets import readable
 
 PIECE = 1 << 16
@@ -31,69 +30,34 @@ class Step:
     say: bytes = None        # these bytes, in the clear, instead of any TLS, or before `how` when `after` is given
 
 
-class _Over(Exception):
-    """The connection ends, as its step says."""
-
-
-class TlsServer:
-    """Attributes: port, address, url, certificate; full, resumed (handshakes that came to their end), refusals (texts of
-    those that did not), names (SNI of each, None without), open (connections now), accepted."""
+class TlsServer(Listener):
+    """Further attributes: url, certificate; full, resumed (handshakes that came to their end), refusals (texts of those that
+    did not), names (SNI of each, None without)."""
 
     def __init__(self, backend, pair, *, certificate=None, client_ca=None, least=None, most=None, tickets=True,
                  host="127.0.0.1"):
         """backend: a port of 127.0.0.1.  pair: a certs.Pair.  certificate: what trusts it, for those that ask.
         client_ca: clients must show a certificate of this authority (PEM file).  least, most: ssl.TLSVersion.
         tickets=False: no session is ever resumed."""
+        super().__init__(host=host)
         self._backend, self.certificate = backend, certificate
         self._context = _context(pair, client_ca, least, most, tickets)
         self._context.sni_callback = lambda tls, name, _: self._note("names", name)
-        self.full = self.resumed = self.open = self.accepted = 0
-        self.names, self.refusals = [], []
-        self.moved = threading.Condition()
-        self._steps, self._sockets = [], set()
-        self._listener = socket.create_server((host, 0), backlog=128)
-        self.port = self._listener.getsockname()[1]
-        self.address, self.url = f"{host}:{self.port}", f"https://{host}:{self.port}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.full = self.resumed = 0
+        self.names, self.refusals, self._steps = [], [], []
+        self.url = f"https://{self.address}"
+        self.listen()
 
     def script(self, *steps):
         """One step a connection, in order of accept, beginning with the next one."""
         with self.moved:
             self._steps = list(steps)
 
-    def wait(self, condition, timeout=10):
-        """Waits until condition() holds; it is looked at after every event here."""
-        with self.moved:
-            assert self.moved.wait_for(condition, timeout), "the TLS server did not see what was waited for"
-
     def forget(self):
         """What was counted so far does not count any more; connections stay."""
         with self.moved:
             self.full = self.resumed = self.accepted = 0
             self.names, self.refusals = [], []
-
-    def cut(self, how="fin"):
-        """Ends every connection now, without close_notify."""
-        with self.moved:
-            sockets = list(self._sockets)
-        for sock in sockets:
-            with contextlib.suppress(OSError):
-                if how == "rst":
-                    _linger_off(sock)
-                sock.shutdown(socket.SHUT_RDWR)
-
-    def close(self):
-        """Nobody listens any more, and every connection is cut."""
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # close() alone would let accept() take one more
-        self._listener.close()
-        self.cut()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.close()
 
     # --- connections ----------------------------------------------------------------------------------------------
 
@@ -102,34 +66,16 @@ class TlsServer:
             getattr(self, what).append(value)
             self.moved.notify_all()
 
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = self._listener.accept()
-                with self.moved:
-                    self.open += 1
-                    self.accepted += 1
-                    self._sockets.add(sock)
-                    step = self._steps.pop(0) if self._steps else Step()
-                    self.moved.notify_all()
-                threading.Thread(target=self._serve, args=(sock, step), daemon=True).start()
+    def welcome(self, peer):
+        return self._steps.pop(0) if self._steps else Step()
 
-    def _serve(self, sock, step):
+    def serve(self, sock, step):
         sock.settimeout(_PATIENCE)
         way = _Way(sock, step, self._context)
-        try:
-            if step.say is not None and step.after is None:
-                way.say(step.say)
-            self._handshake(way)
-            self._carry(way, step)
-        except (_Over, OSError):
-            pass
-        finally:
-            sock.close()
-            with self.moved:
-                self.open -= 1
-                self._sockets.discard(sock)
-                self.moved.notify_all()
+        if step.say is not None and step.after is None:
+            way.say(step.say)
+        self._handshake(way)
+        self._carry(way, step)
 
     def _handshake(self, way):
         try:
@@ -138,7 +84,7 @@ class TlsServer:
             self._note("refusals", str(e))
             with contextlib.suppress(ssl.SSLError, OSError):
                 way.flush()
-            raise _Over from None
+            raise Over from None
         with self.moved:
             if way.tls.session_reused:
                 self.resumed += 1
@@ -152,7 +98,7 @@ class TlsServer:
             while True:
                 ready = readable([way.sock, backend], _PATIENCE)
                 if not ready:
-                    raise _Over
+                    raise Over
                 if backend in ready:
                     data = backend.recv(PIECE)
                     if not data:
@@ -239,7 +185,7 @@ class _Way:
             with contextlib.suppress(OSError):
                 self.sock.sendall(self._out.read())
         elif how == "rst":
-            _linger_off(self.sock)
+            linger_off(self.sock)
         elif how == "stall":
             while self.sock.recv(PIECE):
                 pass
@@ -247,7 +193,7 @@ class _Way:
             self.sock.shutdown(socket.SHUT_WR)
             while self.sock.recv(PIECE):
                 pass
-        raise _Over
+        raise Over
 
     def _write(self, data):
         if data:
@@ -261,10 +207,6 @@ class _Way:
             self._in.write(data)
         else:
             self._in.write_eof()
-
-
-def _linger_off(sock):
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _context(pair, client_ca, least, most, tickets):
