@@ -148,6 +148,7 @@ struct conf_registry {
 	bool forwarded_host;
 	enum conf_forwarded_proto forwarded_proto;
 	char *ca_file, *tls_name, *tls_client_certificate, *tls_client_key;
+	struct url_hostport tls_host; /* whom its certificate must be for: tls_name, or host; the port means nothing */
 	struct tls_context *tls;     /* of connections on which we speak TLS; NULL = there are none */
 	char *location_id;           /* effective: the registry's own or the proxy's; "" = none */
 };

@@ -190,19 +190,19 @@ static void make_context(struct conf_build *b, unsigned i, struct conf_registry 
 		read_certificate(b, i, r);
 }
 
-static void check_name(struct conf_build *b, unsigned i, const struct conf_registry *r)
+static void read_name(struct conf_build *b, unsigned i, struct conf_registry *r)
 {
 	const int line = registry_line(b, i, CONF_KEY_registry_tls_name);
-	struct url_hostport name;
 	struct err why;
 
+	r->tls_host = r->host;
 	if (!r->tls_name[0])
 		return;
 	if (r->scheme != CONF_SCHEME_HTTPS)
 		build_mistake(b, line, "tls_name: has no effect without scheme = https");
-	else if (url_hostport_parse(sv_str(r->tls_name), &name, &why) < 0)
+	else if (url_hostport_parse(sv_str(r->tls_name), &r->tls_host, &why) < 0)
 		build_mistake(b, line, "tls_name: %s", why.text);
-	else if (name.port)
+	else if (r->tls_host.port)
 		build_mistake(b, line, "tls_name: a name or an address, without a port");
 }
 
@@ -216,7 +216,7 @@ void conf_check_tls(struct conf_build *b, unsigned i)
 	} else if (!may_need_tls(r)) {
 		refuse_keys(b, i, r, "has no effect without scheme = https, token_hosts or redirect_hosts");
 	} else {
-		check_name(b, i, r);
+		read_name(b, i, r);
 		make_context(b, i, r);
 	}
 }

@@ -78,7 +78,7 @@ static void key_of_registry(struct upstream *u, unsigned i, const struct conf_re
 	const bool tls = r->scheme == CONF_SCHEME_HTTPS && conf_speaks_tls(r);
 
 	key_set(u, i, r, (struct pool_key){ .authority = r->authority, .target = &r->host, .name_index = r->proxy->name_index,
-	                                    .tls = tls ? r->tls : NULL, .tls_name = r->tls_name[0] ? r->tls_name : r->host.host });
+	                                    .tls = tls ? r->tls : NULL, .tls_name = r->tls_host.host });
 }
 
 /* What a URL's host must prove is its own name, wherever the connection leads. */

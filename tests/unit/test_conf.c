@@ -267,6 +267,9 @@ static void other_ways(void **state)
 	bad(DIRECT "tls_client_certificate = /dev/null\n", "5: one needs the other");
 	bad(DIRECT "tls_client_key = /dev/null\n", "5: one needs the other");
 	bad(DIRECT "tls_client_certificate = /nonexistent\ntls_client_key = /nonexistent\n", "5: tls_client_certificate: /nonexistent");
+	struct conf *six = good(DIRECT "tls_name = [fd00::1]\n");
+	assert_string_equal(six->registry[0]->tls_host.host, "fd00::1");
+	conf_free(six);
 	bad(DIRECT "tls_name = a:443\n", "5: tls_name: a name or an address, without a port");
 	bad("[registry]\nhost = r\nproxy = none\nca_file = /dev/null\n", "4: ca_file: has no effect without scheme = https");
 	bad("[registry]\nhost = r\nproxy = none\ntls_name = x\n", "4: tls_name: has no effect");

@@ -139,7 +139,7 @@ static void fill_conf(struct fixture *f)
 	f->conf.proxies = 1;
 	for (unsigned i = 0; i < ARRAY_LEN(f->registry); i++) {
 		f->registry[i] = (struct conf_registry){ .name = name, .authority = i == 1 ? other : vhost,
-			                                 .proxy = &f->proxy, .location_id = none, .tls_name = none,
+			                                 .proxy = &f->proxy, .location_id = none,
 			                                 .forwarded_host = true };
 		f->conf.registry[i] = &f->registry[i];
 	}
