@@ -128,7 +128,8 @@ static void drain(size_t *got, size_t until)
 	}
 }
 
-static void offer_again(void)
+/* meanwhile: called once, when the socket is full. */
+static void offer_again(void (*meanwhile)(void))
 {
 	static const size_t sizes[] = { 40000, 100, 1, 16384, 5000, 3, 70000, 17 };
 	const size_t all = 2000000;
@@ -142,7 +143,8 @@ static void offer_again(void)
 		fill(bytes, n, sent);
 		const ssize_t r = transport_write(&server, bytes, n);
 		if (r == -EAGAIN) {
-			refused++;
+			if (refused++ == 5 && meanwhile)
+				meanwhile();
 			if (refused % 3 == 0)
 				drain(&got, all);
 			continue;
@@ -159,7 +161,24 @@ static void offer_again(void)
 static void test_what_is_offered_again_may_be_cut_in_another_way(void **state)
 {
 	(void)state;
-	offer_again();
+	offer_again(NULL);
+}
+
+/* The peer wants new keys of us, which must go out before anything else (RFC 8446 4.6.3). */
+static void ask_for_new_keys(void)
+{
+	const struct tls_layer *l = client.layer;
+	char got[8];
+
+	assert_int_equal(SSL_key_update(l->ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+	assert_int_equal(transport_write(&client, "x", 1), 1);
+	assert_int_equal(transport_read(&server, got, 1), 1);
+}
+
+static void test_the_same_when_keys_change(void **state)
+{
+	(void)state;
+	offer_again(ask_for_new_keys);
 }
 
 /* The peer wants short records (RFC 6066 4): a part of what was offered is not encrypted yet when the socket is full. */
@@ -167,7 +186,7 @@ static void test_the_same_in_short_records(void **state)
 {
 	(void)state;
 	assert_int_equal(SSL_CTX_set_tlsext_max_fragment_length(client_context->ctx, TLSEXT_max_fragment_length_1024), 1);
-	offer_again();
+	offer_again(NULL);
 }
 
 static void test_parts_leave_in_one_record(void **state)
@@ -243,6 +262,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_a_ticket_shortens_the_next_handshake),
 		T(test_what_is_offered_again_may_be_cut_in_another_way),
+		T(test_the_same_when_keys_change),
 		T(test_the_same_in_short_records),
 		T(test_parts_leave_in_one_record),
 		T(test_ends),
