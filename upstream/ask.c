@@ -61,11 +61,10 @@ static bool absolute(const struct fetch_request *rq)
  * RFC 9110 4.2: the default port is left out. */
 static struct strview host_field(const struct fetch_request *rq, char dst[URL_AUTHORITY_MAX])
 {
-	const bool https = rq->at ? rq->https : rq->registry->scheme == CONF_SCHEME_HTTPS;
-	struct url_hostport own = rq->at ? rq->at->at : rq->registry->host;
-
 	if (to_proxy(rq))
 		return authority(rq);
+	const bool https = rq->at ? rq->https : rq->registry->scheme == CONF_SCHEME_HTTPS;
+	struct url_hostport own = rq->at ? rq->at->at : rq->registry->host;
 	if (own.port == (https ? 443 : 80))
 		own.port = 0;
 	url_authority(&own, dst);

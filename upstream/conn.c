@@ -148,6 +148,15 @@ ssize_t conn_fill(struct conn *c)
 	return n;
 }
 
+ssize_t conn_write(struct conn *c, struct strview bytes)
+{
+	const ssize_t n = transport_write(&c->transport, bytes.p, bytes.n);
+
+	if (n > 0)
+		stats_add(&c->key->pool->upstream->heritage->stats->upstream_bytes_out, (uint64_t)n);
+	return n;
+}
+
 bool conn_is_clean(struct conn *c)
 {
 	char byte;

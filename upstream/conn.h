@@ -41,6 +41,8 @@ MUST_CHECK int conn_connected(struct conn *c);
 /* Reads into c->in, whose memory is borrowed when it has none.  > 0 bytes; 0 = the peer's end; -EAGAIN;
  * -ENOBUFS = no room; -ENOMEM; -errno. */
 MUST_CHECK ssize_t conn_fill(struct conn *c);
+/* Writes what it can and counts it: as transport_write. */
+MUST_CHECK ssize_t conn_write(struct conn *c, struct strview bytes);
 /* Nothing unread, nothing unexpected, not closing: fit for another exchange. */
 bool conn_is_clean(struct conn *c);
 

@@ -86,7 +86,7 @@ void fetch_on_ask(struct fetch *f)
 	while (buf_len(&f->out) || f->body_sent < f->rq.body.n) {
 		const bool in_head = buf_len(&f->out) > 0;
 		struct strview rest = in_head ? buf_view(&f->out) : sv_from(f->rq.body, f->body_sent);
-		ssize_t n = transport_write(&c->transport, rest.p, rest.n);
+		ssize_t n = conn_write(c, rest);
 		if (n == -EAGAIN)
 			return;
 		if (n < 0 && n != -EPIPE && n != -ECONNRESET) { /* it is there, and has half a request */
@@ -101,7 +101,6 @@ void fetch_on_ask(struct fetch *f)
 			buf_consume(&f->out, (size_t)n);
 		else
 			f->body_sent += (size_t)n;
-		stats_add(&f->upstream->heritage->stats->upstream_bytes_out, (uint64_t)n);
 	}
 	buf_return(&f->out, &f->upstream->bufs);
 	fetch_set(f, FETCH_RESPONSE_HEAD);

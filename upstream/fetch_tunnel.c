@@ -35,8 +35,7 @@ static void broke_off(struct fetch *f, ssize_t r, const char *where)
 static int flush(struct fetch *f, const char *where)
 {
 	while (buf_len(&f->out)) {
-		const struct strview rest = buf_view(&f->out);
-		const ssize_t n = transport_write(&f->conn->transport, rest.p, rest.n);
+		const ssize_t n = conn_write(f->conn, buf_view(&f->out));
 		if (n == -EAGAIN)
 			return -EAGAIN;
 		if (n < 0) {
@@ -44,7 +43,6 @@ static int flush(struct fetch *f, const char *where)
 			return (int)n;
 		}
 		buf_consume(&f->out, (size_t)n);
-		stats_add(&f->upstream->heritage->stats->upstream_bytes_out, (uint64_t)n);
 	}
 	buf_clear(&f->out);
 	return 0;
