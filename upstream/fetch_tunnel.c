@@ -103,10 +103,22 @@ static void no_method(struct fetch *f)
 		broken(f, ERROR_PROXY_TOKEN, RETRY_CAUSE_FINAL, "");
 }
 
+/* The token may have changed since the greeting; a connection goes by the one that it is shown. */
+static bool show_token(struct fetch *f)
+{
+	if (!f->pool->token || f->socks.stage != SOCKS_METHOD)
+		return true;
+	if (!fetch_has_token(f))
+		return false;
+	f->conn->identity = f->waiter.identity;
+	f->socks.token = sv_make(f->pool->token->copy.bytes, f->pool->token->copy.n);
+	return true;
+}
+
 static void socks_step(struct fetch *f)
 {
-	if (f->pool->token)
-		f->socks.token = sv_make(f->pool->token->copy.bytes, f->pool->token->copy.n);
+	if (!show_token(f))
+		return;
 	const enum socks_result r = socks_feed(&f->socks, &f->conn->in, &f->out);
 	f->socks.token = SV_NONE;
 	switch (r) {
