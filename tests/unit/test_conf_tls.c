@@ -24,9 +24,7 @@ static int setup(void **state)
 
 	if (scratch_setup(state) < 0)
 		return -1;
-	char path[sizeof(scratch_dir) + 16];
-	(void)snprintf(path, sizeof(path), "%s/ca.pem", scratch_dir);
-	ca = tls_server_new(&o, path);
+	ca = tls_server_new(&o);
 	tls_server_leaf(&o, chain, key, PEM);
 	tls_server_leaf(&o, other_chain, other_key, PEM);
 	(void)scratch("chain", chain);

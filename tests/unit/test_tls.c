@@ -22,7 +22,7 @@ static struct tls_ticket ticket;
 static SSL_CTX *server_context;
 static SSL *server;
 static int peer = -1;
-static char ca_path[] = "/tmp/regrelay-test-ca-XXXXXX", why[TLS_WHY_MAX];
+static char why[TLS_WHY_MAX];
 
 static void on_ready(struct transport *which)
 {
@@ -32,10 +32,6 @@ static void on_ready(struct transport *which)
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(ca_path + sizeof(ca_path) - 7, "XXXXXX");
-	int fd = mkstemp(ca_path);
-	if (fd < 0 || close(fd) < 0)
-		return -1;
 	return loop_init(&loop);
 }
 
@@ -55,7 +51,7 @@ static int teardown(void **state)
 	(void)state;
 	hang_up();
 	loop_done(&loop);
-	return unlink(ca_path);
+	return 0;
 }
 
 static void dial(const struct tls_server_options *o, const char *name)
@@ -63,9 +59,9 @@ static void dial(const struct tls_server_options *o, const char *name)
 	struct err e;
 	int fd[2];
 
-	server_context = tls_server_new(o, ca_path);
+	server_context = tls_server_new(o);
 	if (!context)
-		context = tls_context_client(ca_path, &e);
+		context = tls_context_client(tls_server_ca(), &e);
 	assert_non_null(context);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
 	peer = fd[1];
@@ -221,8 +217,8 @@ static void test_files_that_are_none(void **state)
 	assert_non_null(strstr(e.text, "/nonexistent/ca.pem: no CA certificates"));
 	assert_null(tls_context_client("/dev/null", &e)); /* no certificate in it */
 	const struct tls_server_options o = { .dns = "token.example" };
-	server_context = tls_server_new(&o, ca_path);
-	context = tls_context_client(ca_path, &e);
+	server_context = tls_server_new(&o);
+	context = tls_context_client(tls_server_ca(), &e);
 	assert_non_null(context);
 	tls_server_client_certificate(server_context, chain, key, sizeof(chain));
 	tls_server_client_certificate(server_context, chain, other, sizeof(chain));

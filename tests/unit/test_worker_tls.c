@@ -36,7 +36,6 @@ static struct transport client;
 static struct tls_context *client_context;
 static struct tls_ticket ticket;
 static SSL_CTX *ca;
-static char ca_path[] = "/tmp/regrelay-test-ca-XXXXXX";
 static char got[GOT_MAX + 1];
 static size_t got_n;
 static int end; /* 0 = open, 1 = close_notify, -errno */
@@ -59,17 +58,15 @@ static int setup(void **state)
 
 	(void)state;
 	log_set_level(LOG_LEVEL_ERROR);
-	strcpy(ca_path + sizeof(ca_path) - 7, "XXXXXX");
-	int fd = mkstemp(ca_path);
-	if (fd < 0 || close(fd) < 0 || loop_init(&loop) < 0)
+	if (loop_init(&loop) < 0)
 		return -1;
-	ca = tls_server_new(&o, ca_path);
+	ca = tls_server_new(&o);
 	tls_server_leaf(&o, chain, key, sizeof(chain));
 	conf = (struct conf){ .registries = 1, .registry = { &registry }, .default_registry = &registry };
 	conf.listen = (struct conf_listen){ .head_timeout = 10000, .idle_timeout = 60000, .send_timeout = 300000, .head_size = 4096,
 		                            .head_fields = 100, .max_connections = 100 };
 	conf.listen.tls = tls_context_server(sv_str(chain), sv_str(key), &e);
-	client_context = tls_context_client(ca_path, &e);
+	client_context = tls_context_client(tls_server_ca(), &e);
 	stats = (struct stats_slot){ .beat_ms = 0 };
 	client.fd = -1;
 	service_init(&service, &loop, &conf, &stats, &pulls, NULL, on_end);
@@ -98,7 +95,7 @@ static int teardown(void **state)
 	tls_context_free(TAKE(conf.listen.tls));
 	tls_server_free(ca);
 	loop_done(&loop);
-	return unlink(ca_path);
+	return 0;
 }
 
 static void dial(void)

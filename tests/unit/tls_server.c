@@ -6,7 +6,9 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
@@ -18,6 +20,7 @@ struct pair {
 };
 
 static struct pair ca; /* of the server made last */
+static char ca_path[32];  /* of its certificate */
 static long serial;
 
 static void extend(X509 *x, X509 *issuer, int nid, const char *value)
@@ -85,18 +88,31 @@ static struct pair make_leaf(const struct tls_server_options *o, const struct pa
 	return p;
 }
 
-SSL_CTX *tls_server_new(const struct tls_server_options *o, const char *ca_path)
+static void ca_write(void)
+{
+	strcpy(ca_path, "/tmp/regrelay-test-ca-XXXXXX");
+	const int fd = mkstemp(ca_path);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+
+	assert_non_null(f);
+	assert_int_equal(PEM_write_X509(f, ca.cert), 1);
+	assert_int_equal(fclose(f), 0);
+}
+
+const char *tls_server_ca(void)
+{
+	return ca_path;
+}
+
+SSL_CTX *tls_server_new(const struct tls_server_options *o)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 	struct pair stranger = make_ca("stranger");
-	FILE *f = fopen(ca_path, "we");
 
 	pair_free(&ca);
 	ca = make_ca("test CA");
 	assert_non_null(ctx);
-	assert_non_null(f);
-	assert_int_equal(PEM_write_X509(f, ca.cert), 1);
-	assert_int_equal(fclose(f), 0);
+	ca_write();
 	struct pair leaf = make_leaf(o, o->self_signed ? NULL : o->stranger ? &stranger : &ca);
 	assert_int_equal(SSL_CTX_use_certificate(ctx, leaf.cert), 1);
 	assert_int_equal(SSL_CTX_use_PrivateKey(ctx, leaf.key), 1);
@@ -148,4 +164,5 @@ void tls_server_free(SSL_CTX *ctx)
 {
 	SSL_CTX_free(ctx);
 	pair_free(&ca);
+	assert_int_equal(unlink(ca_path), 0);
 }

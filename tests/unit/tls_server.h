@@ -15,8 +15,10 @@ struct tls_server_options {
 	bool wants_client;       /* asks for a client certificate of our CA */
 };
 
-/* A context for SSL_new; the CA's certificate goes to the file ca_path.  Never NULL: it asserts. */
-SSL_CTX *tls_server_new(const struct tls_server_options *o, const char *ca_path);
+/* A context for SSL_new.  Never NULL: it asserts.  One at a time. */
+SSL_CTX *tls_server_new(const struct tls_server_options *o);
+/* The file with its CA's certificate, until tls_server_free. */
+const char *tls_server_ca(void);
 /* A client certificate of that context's CA: PEM texts into chain and key (each of cap bytes). */
 void tls_server_client_certificate(SSL_CTX *ctx, char *chain, char *key, size_t cap);
 /* The same of a server, of the CA of the context made last. */
