@@ -11,7 +11,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from tools.origin import Origin  # noqa: E402
+from tools import ways  # noqa: E402
+from tools.origin import Origin, ok  # noqa: E402
 from tools.relay import REGRELAYD, Relay  # noqa: E402
 
 
@@ -41,6 +42,14 @@ def start_relay(tmp_path, stack):
         kwargs["env"] = {"MALLOC_PERTURB_": "85", **(kwargs.get("env") or {})}
         return stack.enter_context(Relay(tmp_path / f"relay{next(count)}", **kwargs))
     return start
+
+
+@pytest.fixture
+def site(tmp_path, stack):
+    """A registry that the relay speaks TLS with, and the ways to it (tools/ways.py)."""
+    one = ways.Site(tmp_path, stack)
+    one.origin.answer(ways.MANIFEST, ok())
+    return one
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Through a proxy that makes tunnels by CONNECT: what it may answer, what of it reaches a client (nothing), and tunnels that
 break; then real clients through squid and tinyproxy."""
 import contextlib
-import hashlib
 import json
 import random
 import time
@@ -12,24 +11,13 @@ from tools.connectproxy import (ESTABLISHED, FORBIDDEN, LONG_HEAD, NO_GATEWAY, P
                                 Say, Tunnel, answer)
 from tools.flaky import Flaky
 from tools.landscape import Landscape
-from tools.origin import ok
 from tools.process import wait_until
+from tools.ways import BLOB, MANIFEST, digest, get
 
-pytestmark = pytest.mark.skipif(ways.missing("connect") is not None, reason=str(ways.missing("connect")))
-
-MANIFEST = "/v2/team/app/manifests/t1"
-BLOB = "/v2/team/app/blobs/sha256:" + "a" * 64
 SIZE = 1_000_000
 DATA = random.Random(16).randbytes(SIZE)
 PLAIN = {"host": "plain.corp:80", "scheme": "http", "ca_file": ""}
 EVIL = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\nevil"
-
-
-@pytest.fixture
-def site(tmp_path, stack):
-    one = ways.Site(tmp_path, stack)
-    one.origin.answer(MANIFEST, ok())
-    return one
 
 
 @pytest.fixture
@@ -40,17 +28,8 @@ def start(start_relay, site):
     return start
 
 
-def get(relay, path=MANIFEST, headers=(), timeout=30, method="GET"):
-    with rawhttp.Connection(relay.port, timeout=timeout) as c:
-        return c.get(path, headers=headers, method=method)
-
-
-def digest(data):
-    return hashlib.sha256(data).hexdigest()
-
-
-def assert_whole(said, data=DATA):
-    assert said.status == 200 and said.complete and digest(said.body) == digest(data)
+def assert_whole(answer, data=DATA):
+    ways.assert_whole(answer, data)
 
 
 def assert_nothing_of(said, *texts):

@@ -1,6 +1,5 @@
 """Through the connectivity proxy's SOCKS5 port: bytes, tokens, location ids, replies, and a tunnel per (host, identity)."""
 import contextlib
-import hashlib
 import random
 import threading
 import time
@@ -12,21 +11,11 @@ from tools.landscape import AUTH, STORAGE, Landscape
 from tools.oauth import OAuth
 from tools.origin import ok
 from tools.process import wait_until
+from tools.ways import BLOB, MANIFEST, digest, get
 
-pytestmark = pytest.mark.skipif(ways.missing("socks5") is not None, reason=str(ways.missing("socks5")))
-
-MANIFEST = "/v2/team/app/manifests/t1"
-BLOB = "/v2/team/app/blobs/sha256:" + "a" * 64
 SIZE = 1_000_000
 DATA = random.Random(13).randbytes(SIZE)
 PLAIN = {"host": "plain.corp:80", "scheme": "http", "ca_file": ""}
-
-
-@pytest.fixture
-def site(tmp_path, stack):
-    one = ways.Site(tmp_path, stack)
-    one.origin.answer(MANIFEST, ok())
-    return one
 
 
 @pytest.fixture
@@ -37,17 +26,8 @@ def start(start_relay, site):
     return start
 
 
-def get(relay, path=MANIFEST, headers=(), timeout=30, method="GET"):
-    with rawhttp.Connection(relay.port, timeout=timeout) as c:
-        return c.get(path, headers=headers, method=method)
-
-
-def digest(data):
-    return hashlib.sha256(data).hexdigest()
-
-
 def assert_whole(answer, data=DATA):
-    assert answer.status == 200 and answer.complete and digest(answer.body) == digest(data)
+    ways.assert_whole(answer, data)
 
 
 def assert_refused(answer, *errors, words=()):

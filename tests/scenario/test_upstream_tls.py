@@ -3,7 +3,6 @@
 What is refused is refused with its reason; what breaks off is gone on with; and nothing is taken from a server that has not
 proved its name."""
 import contextlib
-import hashlib
 import random
 import socket
 import ssl
@@ -19,9 +18,8 @@ from tools.origin import ok
 from tools.process import wait_until
 from tools.registry import Registry
 from tools.tlsserver import Step, TlsServer
+from tools.ways import BLOB, MANIFEST, digest, get
 
-MANIFEST = "/v2/team/app/manifests/t1"
-BLOB = "/v2/team/app/blobs/sha256:" + "a" * 64
 SIZE = 1_000_000
 DATA = random.Random(9).randbytes(SIZE)
 MIB = 1 << 20
@@ -29,32 +27,7 @@ MIB = 1 << 20
 
 @pytest.fixture(params=ways.KINDS)
 def kind(request):
-    if ways.missing(request.param):
-        pytest.skip(ways.missing(request.param))
     return request.param
-
-
-@pytest.fixture
-def direct():
-    if ways.missing("direct"):
-        pytest.skip(ways.missing("direct"))
-    return "direct"
-
-
-@pytest.fixture
-def site(tmp_path, stack):
-    one = ways.Site(tmp_path, stack)
-    one.origin.answer(MANIFEST, ok())
-    return one
-
-
-def get(relay, path=MANIFEST, headers=(), timeout=30, method="GET"):
-    with rawhttp.Connection(relay.port, timeout=timeout) as c:
-        return c.get(path, headers=headers, method=method)
-
-
-def digest(data):
-    return hashlib.sha256(data).hexdigest()
 
 
 @pytest.fixture
@@ -128,11 +101,11 @@ def test_another_name_than_the_host(start_relay, site, kind):
     assert server.names[-1] == "inner.corp"
 
 
-def test_an_address_wants_an_address_in_the_certificate(start_relay, site, direct):
+def test_an_address_wants_an_address_in_the_certificate(start_relay, site):
     for names, good in ((("127.0.0.1",), True), (("localhost",), False)):
         server = site.serve(site.ca.issue(*names))
         server.forget()
-        answer = get(start_relay(**site.way(direct, server=server, host=f"127.0.0.1:{server.port}")))
+        answer = get(start_relay(**site.way("direct", server=server, host=f"127.0.0.1:{server.port}")))
         assert (answer.status == 200) == good, answer.reason
         if good:
             assert set(server.names) == {None}, "an address is no server name (RFC 6066)"
@@ -182,8 +155,6 @@ def test_garbage_instead_of_tls(start, site, kind):
 @pytest.mark.parametrize("raw", [0, 90])
 def test_a_stalled_handshake_has_its_time(start, site, raw):
     """The budget of a request counts what TLS takes; the thread of another request is not held up meanwhile."""
-    if ways.missing("connect"):
-        pytest.skip(ways.missing("connect"))
     relay = start("connect", proxy={"header_budget": "1s"})
     site.tls.script(*[Step(raw=raw, how="stall")] * 4)
     begin = time.monotonic()
@@ -200,8 +171,8 @@ def test_a_stalled_handshake_has_its_time(start, site, raw):
 
 @pytest.mark.parametrize("how", ["fin", "rst"])
 @pytest.mark.parametrize("raw", [0, 1, 90, 500])
-def test_a_handshake_that_breaks_off_is_tried_again(start, site, direct, raw, how):
-    relay = start(direct)
+def test_a_handshake_that_breaks_off_is_tried_again(start, site, raw, how):
+    relay = start("direct")
     site.tls.script(Step(raw=raw, how=how))
     assert get(relay).status == 200
     assert site.tls.accepted == 2 and len(site.origin.requests) == 1
@@ -214,7 +185,7 @@ def serve_blob(site, steps=(), data=DATA, **more):
 
 
 def assert_whole(answer, data=DATA):
-    assert answer.status == 200 and answer.complete and digest(answer.body) == digest(data)
+    ways.assert_whole(answer, data)
 
 
 def test_a_large_body(start, site, kind):
@@ -247,8 +218,6 @@ def test_cuts_at_random_bytes(start, site, kind, how):
 
 def test_a_changed_byte_is_noticed_and_gone_on_with(start, site):
     """What no plain connection can see: TLS refuses a record that was changed on its way."""
-    if ways.missing("socks5"):
-        pytest.skip(ways.missing("socks5"))
     serve_blob(site)
     relay = start("socks5")
     site.standin.fault("corrupt", at=300_000, count=1)
@@ -257,11 +226,11 @@ def test_a_changed_byte_is_noticed_and_gone_on_with(start, site):
 
 
 @pytest.mark.parametrize("how", ["fin", "rst", "notify"])
-def test_a_body_that_only_its_end_ends(start, site, direct, how):
+def test_a_body_that_only_its_end_ends(start, site, how):
     """No length, no chunks: without close_notify its end is no end (RFC 8446, 6.1; RFC 9112, 9.8)."""
     body = DATA[:50_000]
     site.origin.route(BLOB, lambda request, send: send(b"HTTP/1.1 200 OK\r\n\r\n" + body) or "close")
-    relay = start(direct)
+    relay = start("direct")
     site.tls.script(*[Step(end=how)] * 10)
     answer = get(relay, BLOB)
     if how == "notify":
@@ -288,12 +257,12 @@ def test_garbage_within_a_body(start, site, kind):
     assert site.tls.accepted == 2
 
 
-def test_what_cannot_be_saved_never_looks_complete(start, site, direct):
+def test_what_cannot_be_saved_never_looks_complete(start, site):
     """A tag without validator cannot be resumed: the client gets a reset, not a clean end."""
     serve_blob(site)
     site.origin.route(MANIFEST, lambda request, send: send(
         b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + bytes(5000)) or "close")
-    relay = start(direct)
+    relay = start("direct")
     answer = get(relay, MANIFEST)
     assert not answer.complete and answer.error == "reset"
 
@@ -338,10 +307,10 @@ def test_sessions_are_resumed_on_new_connections(start, site, kind):
     assert (site.tls.full, site.tls.resumed) == (1, 3)
 
 
-def test_without_tickets_all_handshakes_are_full(start, site, direct):
+def test_without_tickets_all_handshakes_are_full(start, site):
     server = site.serve(tickets=False)
     site.origin.answer(MANIFEST, ok(headers=[("Connection", "close")]))
-    relay = start(direct, server=server)
+    relay = start("direct", server=server)
     for _ in range(3):
         assert get(relay).status == 200
     assert (server.full, server.resumed) == (3, 0)
@@ -397,8 +366,6 @@ def test_bytes_behind_an_answer_never_reach_another_client(start, site, kind):
 
 @pytest.mark.parametrize("way", ["socks5", "connect"])
 def test_a_client_that_stops_reading_holds_nothing(start, site, way):
-    if ways.missing(way):
-        pytest.skip(ways.missing(way))
     data = random.Random(12).randbytes(24 * MIB)
     serve_blob(site, data=data)
     relay = start(way, proxy={"stall_grace": "500ms"})
@@ -470,7 +437,7 @@ def land(tmp_path_factory):
 
 
 @pytest.mark.parametrize("client", ["skopeo", "ctr"])
-def test_pull_without_a_proxy(start_relay, land, direct, client, tmp_path, stack, tmp_path_factory):
+def test_pull_without_a_proxy(start_relay, land, client, tmp_path, stack, tmp_path_factory):
     """The realm is https, the storage is https; each certificate is checked for its own name."""
     if client == "ctr" and containerd.missing():
         pytest.skip(containerd.missing())
@@ -481,7 +448,7 @@ def test_pull_without_a_proxy(start_relay, land, direct, client, tmp_path, stack
     assert land.heard(land.auth) and len(land.heard(land.storage)) == 4 and not land.strays()
 
 
-def test_skopeo_pulls_over_connections_that_are_cut(start_relay, direct, stack, tmp_path):
+def test_skopeo_pulls_over_connections_that_are_cut(start_relay, stack, tmp_path):
     """skopeo resumes nothing itself; docker-registry behind a server that ends at any byte of TLS."""
     image, ca = make_image(tmp_path / "image", layers=[9_000_000, 2_000_000, 1000]), certs.Authority(tmp_path / "ca")
     registry = stack.enter_context(Registry(tmp_path / "registry"))
@@ -498,7 +465,7 @@ def test_skopeo_pulls_over_connections_that_are_cut(start_relay, direct, stack, 
 
 
 @pytest.mark.parametrize("key", ["token_hosts", "redirect_hosts"])
-def test_a_host_that_is_not_listed_is_not_gone_to(start_relay, land, direct, key):
+def test_a_host_that_is_not_listed_is_not_gone_to(start_relay, land, key):
     section = land.direct_section()
     del section[key]
     relay = start_relay(registries={"default": section})
@@ -508,11 +475,11 @@ def test_a_host_that_is_not_listed_is_not_gone_to(start_relay, land, direct, key
     assert not land.heard(land.auth if key == "token_hosts" else land.storage)
 
 
-def test_nobody_listens(start_relay, site, direct):
+def test_nobody_listens(start_relay, site):
     free = socket.create_server(("127.0.0.1", 0))
     port = free.getsockname()[1]
     free.close()
-    relay = start_relay(**site.way(direct, host=f"localhost:{port}"))
+    relay = start_relay(**site.way("direct", host=f"localhost:{port}"))
     answer = get(relay)
     assert_refused(answer, "refused", error="registry-unreachable")
     assert "connectivity proxy" not in answer.reason, "there is none on this way"

@@ -1,6 +1,5 @@
 """The servers of the tests leave nothing behind that could answer for another one."""
 import os
-import signal
 import subprocess
 
 from tools import rawhttp

@@ -6,38 +6,32 @@
     site.tls.script(Step(after=1000))            # what happens to connections of the registry
     site.standin, site.proxy                     # the SOCKS5 and the CONNECT server
 """
-import functools
-import pathlib
-import tempfile
+import hashlib
 
-from . import certs
+from . import certs, rawhttp
 from .connectproxy import ConnectProxy
 from .origin import Origin, ok
-from .process import run
-from .relay import REGRELAYD
 from .standin import Standin, mapping
 from .tlsserver import TlsServer
 
 HOST = "registry.corp:443"
 KINDS = ("socks5", "connect", "direct")
-_SECTIONS = {
-    "socks5": "[proxy]\naddress = 127.0.0.1:1\nprotocol = socks5\n[registry]\nhost = a.corp:443\nscheme = https\n",
-    "connect": "[proxy]\naddress = 127.0.0.1:1\nprotocol = connect\n[registry]\nhost = a.corp:443\nscheme = https\n",
-    "direct": "[registry]\nhost = a.corp:443\nscheme = https\nproxy = none\ntls_name = b.corp\n",
-}
+MANIFEST = "/v2/team/app/manifests/t1"
+BLOB = "/v2/team/app/blobs/sha256:" + "a" * 64
 
 
-@functools.cache
-def missing(kind):
-    """Why a way cannot be gone with this daemon, in its own words; None when it can (or nothing is built)."""
-    if not REGRELAYD.exists():
-        return None
-    with tempfile.TemporaryDirectory() as directory:
-        path = pathlib.Path(directory) / "regrelay.ini"
-        path.write_text(_SECTIONS[kind])
-        done = run([REGRELAYD, "-t", "-c", path])
-    words = (done.stderr + done.stdout).splitlines()
-    return next((line for line in words if "not built yet" in line), None)
+def get(relay, path=MANIFEST, headers=(), timeout=30, method="GET"):
+    with rawhttp.Connection(relay.port, timeout=timeout) as c:
+        return c.get(path, headers=headers, method=method)
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def assert_whole(answer, data):
+    """The answer is all of data."""
+    assert answer.status == 200 and answer.complete and digest(answer.body) == digest(data)
 
 
 class Site:
