@@ -95,14 +95,29 @@ static enum move_result put_piece(struct body *b, struct conn *c, struct sink *t
 	return took(n, moved, ret_errno);
 }
 
+/* What is in the pipe, spliced; where that cannot be, as a piece. */
+static enum move_result put_pipe(struct body *b, struct conn *c, struct sink *to, size_t max, size_t *moved, int *ret_errno)
+{
+	ssize_t n = splice_give(c, to, max - *moved);
+
+	if (n != -ENOTSUP)
+		return took(n, moved, ret_errno);
+	n = splice_take_back(c);
+	if (n < 0)
+		return cut(b, (int)n, NULL);
+	b->piece = buf_view(&c->in);
+	b->piece_used = b->piece.n;
+	return MOVE_SOME;
+}
+
 /* One step: gives, cuts off or reads. */
 static enum move_result step(struct body *b, struct conn *c, struct sink *to, size_t max, size_t *moved,
                              int *ret_errno)
 {
-	if (c->pipe.held)
-		return took(splice_give(c, to, max - *moved), moved, ret_errno);
-	if (b->piece.n)
+	if (b->piece.n) /* what was taken back comes before the rest of a pipe */
 		return put_piece(b, c, to, max, moved, ret_errno);
+	if (c->pipe.held)
+		return put_pipe(b, c, to, max, moved, ret_errno);
 	if (b->piece_used) { /* framing only */
 		buf_consume(&c->in, b->piece_used);
 		b->piece_used = 0;

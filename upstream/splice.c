@@ -2,6 +2,7 @@
 #include "splice.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 static struct upstream *upstream_of(const struct conn *c)
 {
@@ -42,6 +43,15 @@ static ssize_t fill(struct body *b, struct conn *c, size_t max)
 	return n;
 }
 
+/* Not this time's error, but a kernel's, or a sandbox', that has no such thing. */
+static bool cannot(struct upstream *u, ssize_t n)
+{
+	if (n != -EINVAL && n != -ENOSYS && n != -EPERM)
+		return false;
+	u->pipes.off = true;
+	return true;
+}
+
 ssize_t splice_fill(struct body *b, struct conn *c, size_t max)
 {
 	struct upstream *u = upstream_of(c);
@@ -52,10 +62,8 @@ ssize_t splice_fill(struct body *b, struct conn *c, size_t max)
 		return -ENOTSUP;
 	buf_return(&c->in, &u->bufs); /* empty, and not needed for as long as this goes on */
 	ssize_t n = fill(b, c, max);
-	if (n == -EINVAL || n == -ENOSYS || n == -EPERM) {
-		u->pipes.off = true;
+	if (cannot(u, n))
 		n = -ENOTSUP;
-	}
 	if (n <= 0)
 		give_back(c);
 	else
@@ -68,10 +76,31 @@ ssize_t splice_give(struct conn *c, struct sink *to, size_t max)
 	struct stats_slot *stats = upstream_of(c)->heritage->stats;
 	ssize_t n = to->put_pipe(to, c->pipe.out, c->pipe.held < max ? c->pipe.held : max);
 
+	if (cannot(upstream_of(c), n))
+		return -ENOTSUP;
 	if (n <= 0)
 		return n < 0 ? n : -EPIPE; /* a pipe that has bytes has an end only when it is broken */
 	c->pipe.held -= (size_t)n;
 	stats_add(&stats->spliced_bytes, (uint64_t)n);
+	if (c->pipe.held == 0)
+		give_back(c);
+	return n;
+}
+
+ssize_t splice_take_back(struct conn *c)
+{
+	ssize_t n = buf_borrow(&c->in, &upstream_of(c)->bufs);
+	const size_t room = buf_room(&c->in);
+
+	if (n < 0)
+		return n;
+	do
+		n = read(c->pipe.out, buf_tail(&c->in), c->pipe.held < room ? c->pipe.held : room);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n < 0 ? -errno : -EPIPE;
+	buf_filled(&c->in, (size_t)n);
+	c->pipe.held -= (size_t)n;
 	if (c->pipe.held == 0)
 		give_back(c);
 	return n;

@@ -15,8 +15,12 @@ bool splice_pays(const struct body *b, const struct conn *c, const struct sink *
  * pipe, or a kernel that cannot: read into the buffer instead; -errno. */
 MUST_CHECK ssize_t splice_fill(struct body *b, struct conn *c, size_t max);
 
-/* Gives the sink at most max of what c's pipe holds: bytes or -errno, as the sink says. */
+/* Gives the sink at most max of what c's pipe holds: bytes; -ENOTSUP = a socket or kernel that cannot: splice_take_back; -errno,
+ * as the sink says. */
 MUST_CHECK ssize_t splice_give(struct conn *c, struct sink *to, size_t max);
+
+/* Moves what the pipe holds, as much as there is room for, into c's buffer, which is empty: bytes or -errno. */
+MUST_CHECK ssize_t splice_take_back(struct conn *c);
 
 /* The connection's exchange is over: its pipe goes back, or is closed with the bytes that are in it. */
 void splice_release(struct conn *c);

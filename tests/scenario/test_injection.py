@@ -303,7 +303,7 @@ def test_no_size_of_an_answer_waits_for_a_timer(start_relay, origin):
     ("splice:error=EINVAL", True), ("splice:error=ENOSYS", True), ("pipe2:error=EMFILE", True), ("fcntl:error=EPERM", True),
     ("splice:error=EINTR:when=1+2", False),
 ])
-def test_a_body_that_cannot_be_spliced_is_copied(relay, origin, tmp_path, rule, copied):
+def test_what_makes_splicing_stop(relay, origin, tmp_path, rule, copied):
     """A kernel that cannot, no descriptors, the user's quota of pipes; a signal is no reason."""
     data = random.Random(1).randbytes(4 << 20)
     path = "/v2/app/blobs/sha256:" + "0" * 64
