@@ -223,6 +223,8 @@ bool conf_tls_warning(const struct conf *c, uint64_t now_s, char *dst, size_t ca
 
 /* The CA bundle that a ca_file means: "" is the one regrelay was built for (--with-ca-bundle).  As secret_path. */
 MUST_CHECK int conf_ca_file(const char *written, char *dst, size_t cap, struct err *reterr);
+/* A client's context that trusts it; NULL with reterr. */
+struct tls_context *conf_tls_client(const char *written, struct err *reterr);
 
 /* The port clients use, for texts: public_port, else that of the first listen address. */
 unsigned conf_public_port(const struct conf *c);

@@ -20,14 +20,13 @@ static void check_binding(struct conf_build *b, unsigned i, const struct conf_pr
 {
 	const int line = line_of(b, i, CONF_KEY_proxy_credentials);
 	struct conf_binding binding;
-	char path[PATH_MAX];
 	struct err why;
 
 	if (conf_binding_read(p->credentials, p->token_resource, &binding, &why) < 0) {
 		build_mistake(b, line, "credentials: %s", why.text);
 		return;
 	}
-	struct tls_context *tls = conf_ca_file(p->ca_file, path, sizeof(path), &why) < 0 ? NULL : tls_context_client(path, &why);
+	struct tls_context *tls = conf_tls_client(p->ca_file, &why);
 	if (!tls)
 		build_mistake(b, p->ca_file[0] ? line_of(b, i, CONF_KEY_proxy_ca_file) : line, "ca_file: %s", why.text);
 	else if (binding.certificate
@@ -41,13 +40,12 @@ static void check_token_file(struct conf_build *b, unsigned i, const struct conf
 {
 	CLEANUP(secret_free_p) char *token = NULL;
 	const int line = line_of(b, i, CONF_KEY_proxy_token_file);
-	char path[PATH_MAX];
 	struct err why;
 
-	if (secret_path(p->token_file, path, sizeof(path), &why) < 0 || secret_read(path, &token, NULL, &why) < 0)
+	if (secret_read_written(p->token_file, &token, NULL, &why) < 0)
 		build_mistake(b, line, "token_file: %s", why.text);
 	else if (!token_is_ok(sv_str(token)))
-		build_mistake(b, line, "token_file: %s: no token (one line of at most %d letters, digits and -._~+/=)", path, TOKEN_MAX);
+		build_mistake(b, line, "token_file: %s: no token (one line of at most %d letters, digits and -._~+/=)", p->token_file, TOKEN_MAX);
 }
 
 /* Keys that say nothing where they stand. */
@@ -108,4 +106,11 @@ void conf_check_login(struct conf_build *b, unsigned i)
 int conf_ca_file(const char *written, char *dst, size_t cap, struct err *reterr)
 {
 	return secret_path(written[0] ? written : CA_BUNDLE_DEFAULT, dst, cap, reterr);
+}
+
+struct tls_context *conf_tls_client(const char *written, struct err *reterr)
+{
+	char path[PATH_MAX];
+
+	return conf_ca_file(written, path, sizeof(path), reterr) < 0 ? NULL : tls_context_client(path, reterr);
 }

@@ -246,13 +246,10 @@ int conf_login_read(const char *written, const struct url_hostport *registry, st
 int conf_login_read_line(const char *path, struct conf_login **ret, struct err *reterr)
 {
 	CLEANUP(secret_free_p) char *line = NULL;
-	char real[PATH_MAX];
 	size_t n;
-	int r = secret_path(path, real, sizeof(real), reterr);
+	const int r = secret_read_written(path, &line, &n, reterr);
 
-	if (r == 0)
-		r = secret_read(real, &line, &n, reterr);
-	return r < 0 ? r : from_user_pass(real, sv_make(line, n), ret, reterr);
+	return r < 0 ? r : from_user_pass(path, sv_make(line, n), ret, reterr);
 }
 
 void conf_login_free(struct conf_login *l)

@@ -1,6 +1,5 @@
 /* The certificate of the listeners: read with the configuration, shown by the workers.  Master. */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 
 #include "conf_build.h"
@@ -24,10 +23,10 @@ static bool both(struct conf_build *b, const struct conf_listen *l)
 /* NULL: noted. */
 static char *read_named(struct conf_build *b, enum conf_key_index key, const char *written)
 {
-	char path[PATH_MAX], *text = NULL;
+	char *text = NULL;
 	struct err why;
 
-	if (secret_path(written, path, sizeof(path), &why) == 0 && secret_read(path, &text, NULL, &why) == 0)
+	if (secret_read_written(written, &text, NULL, &why) == 0)
 		return text;
 	build_mistake(b, line_of(b, key), "%s: %s", conf_keys[key].name, why.text);
 	return NULL;

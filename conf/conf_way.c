@@ -1,5 +1,4 @@
 /* How a registry is reached: what a proxy speaks, and the TLS that is ours because nobody else does it.  Master. */
-#include <limits.h>
 #include <string.h>
 
 #include "conf_build.h"
@@ -162,14 +161,13 @@ static void read_certificate(struct conf_build *b, unsigned i, struct conf_regis
 	CLEANUP(secret_free_p) char *chain = NULL, *key = NULL;
 	const int line = registry_line(b, i, CONF_KEY_registry_tls_client_certificate);
 	const int key_line = registry_line(b, i, CONF_KEY_registry_tls_client_key);
-	char path[PATH_MAX];
 	struct err why;
 
 	if (!r->tls_client_certificate[0] || !r->tls_client_key[0])
 		build_mistake(b, line ? line : key_line, "tls_client_certificate and tls_client_key: one needs the other");
-	else if (secret_path(r->tls_client_certificate, path, sizeof(path), &why) < 0 || secret_read(path, &chain, NULL, &why) < 0)
+	else if (secret_read_written(r->tls_client_certificate, &chain, NULL, &why) < 0)
 		build_mistake(b, line, "tls_client_certificate: %s", why.text);
-	else if (secret_path(r->tls_client_key, path, sizeof(path), &why) < 0 || secret_read(path, &key, NULL, &why) < 0)
+	else if (secret_read_written(r->tls_client_key, &key, NULL, &why) < 0)
 		build_mistake(b, key_line, "tls_client_key: %s", why.text);
 	else if (tls_context_certificate(r->tls, sv_str(chain), sv_str(key), &why) < 0)
 		build_mistake(b, line, "tls_client_certificate: %s: %s", r->tls_client_certificate, why.text);
@@ -177,13 +175,12 @@ static void read_certificate(struct conf_build *b, unsigned i, struct conf_regis
 
 static void make_context(struct conf_build *b, unsigned i, struct conf_registry *r)
 {
-	char path[PATH_MAX];
 	struct err why;
 	int line = registry_line(b, i, CONF_KEY_registry_ca_file);
 
 	if (!line)
 		line = registry_line(b, i, CONF_KEY_registry_scheme);
-	r->tls = conf_ca_file(r->ca_file, path, sizeof(path), &why) < 0 ? NULL : tls_context_client(path, &why);
+	r->tls = conf_tls_client(r->ca_file, &why);
 	if (!r->tls)
 		build_mistake(b, line, "ca_file: %s", why.text);
 	else if (r->tls_client_certificate[0] || r->tls_client_key[0])

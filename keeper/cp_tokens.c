@@ -158,11 +158,8 @@ static bool build_form(const struct cp_token *t, const struct conf_binding *b, s
 
 static struct tls_context *open_tls(const struct cp_token *t, const struct conf_binding *b, struct err *reterr)
 {
-	char ca[PATH_MAX];
-	struct tls_context *c = NULL;
+	struct tls_context *c = conf_tls_client(t->proxy->ca_file, reterr);
 
-	if (conf_ca_file(t->proxy->ca_file, ca, sizeof(ca), reterr) == 0)
-		c = tls_context_client(ca, reterr);
 	if (c && b->certificate && tls_context_certificate(c, sv_str(b->certificate), sv_str(b->key), reterr) < 0) {
 		tls_context_free(c);
 		return NULL;

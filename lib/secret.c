@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,4 +92,12 @@ int secret_path(const char *written, char *dst, size_t cap, struct err *reterr)
 	if (n < 0 || (size_t)n >= cap)
 		return err_set(reterr, -ENAMETOOLONG, "%s: the path is too long", written);
 	return 0;
+}
+
+int secret_read_written(const char *written, char **ret, size_t *ret_n, struct err *reterr)
+{
+	char path[PATH_MAX];
+	const int r = secret_path(written, path, sizeof(path), reterr);
+
+	return r < 0 ? r : secret_read(path, ret, ret_n, reterr);
 }

@@ -22,5 +22,7 @@ static inline void secret_free_p(char **s)
 /* Where a path of the configuration leads: "credential:NAME" lies below $CREDENTIALS_DIRECTORY (systemd's LoadCredential=),
  * others are what they are.  0; -ENOENT: there is no such directory; -ENAMETOOLONG; with reterr. */
 MUST_CHECK int secret_path(const char *written, char *dst, size_t cap, struct err *reterr);
+/* Both: reads the file that a path of the configuration leads to. */
+MUST_CHECK int secret_read_written(const char *written, char **ret, size_t *ret_n, struct err *reterr);
 
 #endif
