@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from tools import ways  # noqa: E402
+from tools import containerd, ways  # noqa: E402
 from tools.origin import Origin, ok  # noqa: E402
 from tools.relay import REGRELAYD, Relay  # noqa: E402
 
@@ -56,3 +56,12 @@ def site(tmp_path, stack):
 def relay(start_relay, origin):
     """A relay with two workers in front of `origin`."""
     return start_relay(proxy=origin.address)
+
+
+@pytest.fixture(scope="module")
+def ctrd(tmp_path_factory):
+    """A containerd of the module's own."""
+    if containerd.missing():
+        pytest.skip(containerd.missing())
+    with containerd.Containerd(tmp_path_factory.mktemp("c")) as c:
+        yield c

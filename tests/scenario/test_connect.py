@@ -6,7 +6,7 @@ import random
 import time
 
 import pytest
-from tools import containerd, rawhttp, skopeo, squid, tinyproxy, ways
+from tools import rawhttp, skopeo, squid, tinyproxy, ways
 from tools.connectproxy import (ESTABLISHED, FORBIDDEN, LONG_HEAD, NO_GATEWAY, PAGE, WANTS_AUTH, WANTS_WHAT, ConnectProxy,
                                 Say, Tunnel, answer)
 from tools.flaky import Flaky
@@ -242,14 +242,6 @@ def land(tmp_path_factory):
     """Registry, token server and storage, each with TLS, by names or addresses that the proxies can resolve."""
     with contextlib.ExitStack() as stack:
         yield Landscape(tmp_path_factory.mktemp("land"), stack, layers=[20_000_000, 3_000_000, 1000])
-
-
-@pytest.fixture(scope="module")
-def ctrd(tmp_path_factory):
-    if containerd.missing():
-        pytest.skip(containerd.missing())
-    with containerd.Containerd(tmp_path_factory.mktemp("c")) as c:
-        yield c
 
 
 @pytest.fixture(params=["squid", "squid, users", "tinyproxy", "tinyproxy, users"])

@@ -4,7 +4,7 @@ import concurrent.futures
 import json
 
 import pytest
-from tools import certs, containerd, haproxy, rawhttp, skopeo, squid
+from tools import certs, haproxy, rawhttp, skopeo, squid
 from tools.images import make_image
 from tools.registry import Registry
 from tools.standin import Standin
@@ -34,14 +34,6 @@ def real_relay(start_relay, standin, registry):
     relay = start_relay(proxy=standin.address)
     relay.secrets.append(registry.password)
     return relay
-
-
-@pytest.fixture(scope="module")
-def ctrd(tmp_path_factory):
-    if containerd.missing():
-        pytest.skip(containerd.missing())
-    with containerd.Containerd(tmp_path_factory.mktemp("c")) as c:
-        yield c
 
 
 def assert_pulled(done, image, directory):

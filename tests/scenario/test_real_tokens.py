@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from tools import containerd, rawhttp, skopeo
+from tools import rawhttp, skopeo
 from tools.landscape import AUTH, AUTH_VHOST, REGISTRY, STORAGE, STORAGE_VHOST, Landscape
 from tools.process import wait_until
 from tools.standin import VHOST
@@ -79,14 +79,6 @@ def relay_of(start_relay):
         relay.secrets.append(land.auth.password)
         return relay
     return start
-
-
-@pytest.fixture(scope="module")
-def ctrd(tmp_path_factory):
-    if containerd.missing():
-        pytest.skip(containerd.missing())
-    with containerd.Containerd(tmp_path_factory.mktemp("c")) as c:
-        yield c
 
 
 class Ctr:
