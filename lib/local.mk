@@ -38,6 +38,7 @@ lib_librrlib_a_SOURCES = \
 	lib/stats_totals.c lib/stats_totals.h \
 	lib/strview.c lib/strview.h \
 	lib/tls_context.c lib/tls_context.h lib/tls_impl.h \
+	lib/tls_out.c lib/tls_out.h \
 	lib/tls_transport.c lib/tls_transport.h \
 	lib/tls_why.c \
 	lib/tokens.c lib/tokens.h \

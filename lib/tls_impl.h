@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 
 #include "tls_context.h"
+#include "tls_out.h"
 #include "tls_transport.h"
 
 struct tls_context {
@@ -17,9 +18,8 @@ struct tls_layer {
 	struct tls_ticket *ticket; /* borrowed; NULL = none */
 	const char *name;          /* expected of the server, a copy; NULL = we are the server */
 	int broken;                /* -errno that a read met after bytes: the next one tells */
-	char *copy;                /* of what OpenSSL was given and the socket did not take whole; NULL = nothing is owed */
-	size_t paid, owed;         /* of the copy: written, still to be written */
-	size_t ahead;              /* bytes written that the caller does not know of */
+	struct tls_out out;
+	size_t ahead;              /* bytes encrypted that the caller does not know of: they count when they have left */
 	bool ready;                /* the handshake is done */
 	bool final;                /* what failed will fail again */
 	bool asked;                /* the server asked for a client certificate, and there is none */

@@ -11,8 +11,6 @@
 
 #include "tls_impl.h"
 
-#define RECORD_MAX (16 * 1024) /* RFC 8446 5.1 */
-
 static struct tls_layer *layer_of(const struct transport *t)
 {
 	return t->layer;
@@ -36,6 +34,17 @@ static void begin_call(void)
 	errno = 0;
 }
 
+/* What OpenSSL wrote leaves.  0 = all of it; -EAGAIN = the rest waits for the socket; -errno. */
+static int send_out(struct tls_layer *l)
+{
+	const int r = tls_out_send(&l->out);
+
+	if (r == 0 || r == -EAGAIN)
+		return r;
+	begin_call(); /* nothing of it is OpenSSL's */
+	return tls_explain(l, -r);
+}
+
 /* --- reading -------------------------------------------------------------------------------------------------- */
 
 /* One record: > 0 bytes; 0 = the peer's close_notify (a FIN without it may be somebody's cut); -errno. */
@@ -50,14 +59,12 @@ static ssize_t read_record(struct tls_layer *l, void *bytes, size_t n)
 }
 
 /* As many records as fit: less than n bytes mean that no more are there, as with a plain socket. */
-static ssize_t tls_read(struct transport *t, void *bytes, size_t n)
+static ssize_t read_records(struct transport *t, void *bytes, size_t n)
 {
 	struct tls_layer *l = layer_of(t);
 	char *at = bytes;
 	size_t sum = 0;
 
-	if (l->broken)
-		return l->broken;
 	while (sum < n) {
 		const ssize_t r = read_record(l, at + sum, n - sum);
 		if (r <= 0) {
@@ -74,44 +81,22 @@ static ssize_t tls_read(struct transport *t, void *bytes, size_t n)
 	return (ssize_t)sum;
 }
 
+/* Reading answers, too (new keys, alerts), and what is kept may have nobody else who sends it. */
+static ssize_t tls_read(struct transport *t, void *bytes, size_t n)
+{
+	struct tls_layer *l = layer_of(t);
+
+	if (l->broken)
+		return l->broken;
+	const ssize_t r = read_records(t, bytes, n);
+	const int sent = send_out(l);
+	return r == -EAGAIN && sent < 0 ? sent : r;
+}
+
 /* --- writing -------------------------------------------------------------------------------------------------- */
 
-static void forget_copy(struct tls_layer *l)
-{
-	if (l->copy)
-		OPENSSL_clear_free(TAKE(l->copy), RECORD_MAX);
-}
-
-static int keep_copy(struct tls_layer *l, const void *bytes, size_t n)
-{
-	l->copy = OPENSSL_malloc(RECORD_MAX);
-	if (!l->copy)
-		return -ENOMEM;
-	memcpy(l->copy, bytes, n);
-	l->paid = 0;
-	l->owed = n;
-	return -EAGAIN;
-}
-
-/* OpenSSL may have encrypted what the socket did not take, and wants to be given the same bytes again, while a caller may by then
- * have less of them at hand (an upstream that was lost meanwhile).  So the layer keeps a copy and pushes it itself, and the
- * caller's next bytes, which are the same, count as written.  0 = nothing is owed; -errno. */
-static int pay(struct tls_layer *l)
-{
-	while (l->owed) {
-		begin_call();
-		const int r = SSL_write(l->ssl, l->copy + l->paid, (int)l->owed);
-		if (r <= 0)
-			return failure(l, r);
-		l->ahead += (size_t)r;
-		l->paid += (size_t)r;
-		l->owed -= (size_t)r;
-	}
-	forget_copy(l);
-	return 0;
-}
-
-/* What of n bytes is written already. */
+/* Bytes that were encrypted, but had not left when the caller last heard.  It has them at hand again, or others: they count as
+ * written either way. */
 static size_t known(struct tls_layer *l, size_t n)
 {
 	const size_t k = n < l->ahead ? n : l->ahead;
@@ -120,30 +105,17 @@ static size_t known(struct tls_layer *l, size_t n)
 	return k;
 }
 
-/* At most one record.  > 0 bytes taken or -errno. */
-static ssize_t write_record(struct tls_layer *l, const void *bytes, size_t n)
-{
-	const int want = n < RECORD_MAX ? (int)n : RECORD_MAX;
-
-	begin_call();
-	const int r = SSL_write(l->ssl, bytes, want);
-	if (r > 0)
-		return r;
-	const int error = failure(l, r);
-	return error == -EAGAIN ? keep_copy(l, bytes, (size_t)want) : error;
-}
-
-/* Copies what is left of the parts, beyond skip bytes, to dst: the number copied, at most RECORD_MAX. */
+/* Copies what is left of the parts, beyond skip bytes, to dst: the number copied, at most a record's. */
 static size_t gather(char *dst, const struct iovec *part, int parts, size_t skip)
 {
 	size_t n = 0;
 
-	for (int i = 0; i < parts && n < RECORD_MAX; i++) {
+	for (int i = 0; i < parts && n < TLS_RECORD_MAX; i++) {
 		const size_t from = skip < part[i].iov_len ? skip : part[i].iov_len;
 		size_t take = part[i].iov_len - from;
 		skip -= from;
-		if (take > RECORD_MAX - n)
-			take = RECORD_MAX - n;
+		if (take > TLS_RECORD_MAX - n)
+			take = TLS_RECORD_MAX - n;
 		if (take)
 			memcpy(dst + n, (const char *)part[i].iov_base + from, take);
 		n += take;
@@ -151,15 +123,49 @@ static size_t gather(char *dst, const struct iovec *part, int parts, size_t skip
 	return n;
 }
 
-/* A record's worth beyond sum bytes of the parts.  > 0 bytes, 0 = there is no more, or -errno. */
-static ssize_t write_next(struct tls_layer *l, const struct iovec *part, int parts, size_t sum)
+/* At most one record.  > 0 bytes encrypted or -errno. */
+static ssize_t encrypt(struct tls_layer *l, const void *bytes, size_t n)
 {
-	char record[RECORD_MAX];
+	begin_call();
+	const int r = SSL_write(l->ssl, bytes, n < TLS_RECORD_MAX ? (int)n : TLS_RECORD_MAX);
 
-	if (parts == 1)
-		return sum < part->iov_len ? write_record(l, (const char *)part->iov_base + sum, part->iov_len - sum) : 0;
-	const size_t n = gather(record, part, parts, sum);
-	return n ? write_record(l, record, n) : 0;
+	return r > 0 ? r : failure(l, r);
+}
+
+/* Of parts that come in pieces, one record. */
+static ssize_t encrypt_gathered(struct tls_layer *l, const struct iovec *part, int parts, size_t skip)
+{
+	char record[TLS_RECORD_MAX] UNCLEARED;
+	const size_t n = gather(record, part, parts, skip);
+
+	return n ? encrypt(l, record, n) : 0;
+}
+
+/* A record's worth beyond skip bytes of the parts.  > 0 bytes, 0 = there is no more, or -errno. */
+static ssize_t encrypt_next(struct tls_layer *l, const struct iovec *part, int parts, size_t skip)
+{
+	for (; parts && skip >= part->iov_len; part++, parts--)
+		skip -= part->iov_len;
+	if (parts == 0)
+		return 0;
+	const char *at = (const char *)part->iov_base + skip;
+	const size_t n = part->iov_len - skip;
+	return parts == 1 || n >= TLS_RECORD_MAX ? encrypt(l, at, n) : encrypt_gathered(l, part, parts, skip);
+}
+
+/* As many records as leave at once.  > 0 bytes, -EAGAIN, -errno; *ret_last: those of the last record. */
+static ssize_t write_some(struct tls_layer *l, const struct iovec *part, int parts, size_t skip, size_t *ret_last)
+{
+	const size_t room = tls_out_room(&l->out);
+	size_t sum = 0;
+	ssize_t r;
+
+	do {
+		r = encrypt_next(l, part, parts, skip + sum);
+		if (r > 0)
+			sum += *ret_last = (size_t)r;
+	} while (r > 0 && sum + TLS_RECORD_MAX <= room);
+	return sum ? (ssize_t)sum : r;
 }
 
 static size_t length(const struct iovec *part, int parts)
@@ -171,29 +177,43 @@ static size_t length(const struct iovec *part, int parts)
 	return n;
 }
 
+/* The last record counts as taken when all of it has left, so that the caller comes again until then. */
 static ssize_t tls_writev(struct transport *t, const struct iovec *part, int parts)
 {
 	struct tls_layer *l = layer_of(t);
-	ssize_t r = pay(l);
-	size_t sum = 0;
+	int sent = send_out(l);
+	ssize_t n = 0;
+	size_t last = 0;
 
-	if (r < 0)
-		return r;
-	sum = known(l, length(part, parts));
-	while ((r = write_next(l, part, parts, sum)) > 0)
-		sum += (size_t)r;
-	return sum || r == 0 ? (ssize_t)sum : r;
+	if (sent < 0)
+		return sent;
+	const size_t all = length(part, parts);
+	size_t sum = known(l, all);
+	while (sent == 0 && sum < all && (n = write_some(l, part, parts, sum, &last)) > 0) {
+		sum += (size_t)n;
+		sent = send_out(l);
+	}
+	if (sent == -EAGAIN) {
+		l->ahead = last;
+		sum -= last;
+	} else if (sent < 0) {
+		return sent;
+	}
+	if (sum)
+		return (ssize_t)sum;
+	return sent < 0 ? sent : n;
 }
 
 /* --- ends ----------------------------------------------------------------------------------------------------- */
 
 static void say_goodbye(struct tls_layer *l)
 {
-	if (!l->ready || l->broken || l->owed)
+	if (!l->ready || l->broken || l->out.kept)
 		return;
 	ERR_clear_error();
 	(void)SSL_shutdown(l->ssl); /* says close_notify; nobody waits for theirs */
 	ERR_clear_error();
+	(void)!tls_out_send(&l->out);
 }
 
 static int tls_shut(struct transport *t)
@@ -205,7 +225,7 @@ static int tls_shut(struct transport *t)
 static void layer_free(struct tls_layer *l)
 {
 	SSL_free(l->ssl);
-	forget_copy(l);
+	tls_out_end(&l->out);
 	free((void *)(uintptr_t)l->name);
 	free(l);
 }
@@ -220,11 +240,19 @@ static void tls_close(struct transport *t, bool reset)
 	fd_close(&t->fd);
 }
 
-static const struct transport_ops tls_ops = { .read = tls_read, .writev = tls_writev, .shut = tls_shut, .close = tls_close };
+static size_t tls_room(const struct transport *t)
+{
+	return tls_out_room(&layer_of(t)->out);
+}
+
+static const struct transport_ops tls_ops = {
+	.read = tls_read, .writev = tls_writev, .room = tls_room, .shut = tls_shut, .close = tls_close
+};
 
 /* Where the kernel encrypts (kTLS), what we write goes to the socket as it is, also from a pipe. */
 static const struct transport_ops kernel_ops = {
-	.read = tls_read, .writev = transport_plain_writev, .from_pipe = transport_plain_from_pipe, .shut = tls_shut, .close = tls_close
+	.read = tls_read, .writev = transport_plain_writev, .from_pipe = transport_plain_from_pipe, .room = transport_plain_room,
+	.shut = tls_shut, .close = tls_close
 };
 
 /* --- the beginning -------------------------------------------------------------------------------------------- */
@@ -248,7 +276,7 @@ static struct tls_layer *layer_new(const struct transport *t, const struct tls_c
 		return NULL;
 	l->ssl = SSL_new(c->ctx);
 	l->name = name ? strdup(name) : NULL;
-	if (l->ssl && SSL_set_app_data(l->ssl, l) && SSL_set_fd(l->ssl, t->fd) && (!name || (l->name && expect_name(l->ssl, name))))
+	if (l->ssl && SSL_set_app_data(l->ssl, l) && tls_out_begin(&l->out, l->ssl, t->fd) == 0 && (!name || (l->name && expect_name(l->ssl, name))))
 		return l;
 	layer_free(l); /* the socket is not its own */
 	ERR_clear_error();
@@ -296,22 +324,32 @@ static void drop_ticket(struct tls_layer *l)
 	l->final = false;
 }
 
+/* Flights leave whole; an alert that says why it failed is tried. */
+static int shake(struct tls_layer *l)
+{
+	begin_call();
+	const int n = SSL_do_handshake(l->ssl);
+	const int error = n == 1 ? 0 : failure(l, n);
+	if (error && error != -EAGAIN) {
+		(void)!tls_out_send(&l->out);
+		drop_ticket(l);
+		return error;
+	}
+	const int sent = send_out(l);
+	return sent ? sent : error;
+}
+
 int tls_handshake(struct transport *t)
 {
 	struct tls_layer *l = layer_of(t);
+	const int r = shake(l);
 
-	begin_call();
-	const int n = SSL_do_handshake(l->ssl);
-	if (n != 1) {
-		const int error = failure(l, n);
-		if (error != -EAGAIN)
-			drop_ticket(l);
-		return error;
+	if (r == 0) {
+		l->ready = true;
+		if (BIO_get_ktls_send(SSL_get_wbio(l->ssl)))
+			t->ops = &kernel_ops;
 	}
-	l->ready = true;
-	if (BIO_get_ktls_send(SSL_get_wbio(l->ssl)))
-		t->ops = &kernel_ops;
-	return 0;
+	return r;
 }
 
 const char *tls_why(const struct transport *t)

@@ -3,7 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+
+#define UNSENT_FEW (64 * 1024)
 
 static void on_event(struct watch *w, uint32_t events)
 {
@@ -66,6 +70,18 @@ ssize_t transport_plain_from_pipe(struct transport *t, int pipe, size_t n)
 	return spliced(pipe, t->fd, n);
 }
 
+bool transport_is_drained(int fd)
+{
+	int unsent;
+
+	return ioctl(fd, SIOCOUTQNSD, &unsent) == 0 && unsent <= UNSENT_FEW;
+}
+
+size_t transport_plain_room(const struct transport *t)
+{
+	return transport_is_drained(t->fd) ? TRANSPORT_REST : 0;
+}
+
 static int plain_shut(struct transport *t)
 {
 	return shutdown(t->fd, SHUT_WR) < 0 ? -errno : 0;
@@ -79,7 +95,7 @@ static void plain_close(struct transport *t, bool reset)
 
 static const struct transport_ops plain_ops = {
 	.read = plain_read, .writev = transport_plain_writev, .to_pipe = plain_to_pipe,
-	.from_pipe = transport_plain_from_pipe, .shut = plain_shut, .close = plain_close
+	.from_pipe = transport_plain_from_pipe, .room = transport_plain_room, .shut = plain_shut, .close = plain_close
 };
 
 int transport_open_plain(struct transport *t, struct loop *l, int fd, transport_fn *fn)
@@ -90,6 +106,11 @@ int transport_open_plain(struct transport *t, struct loop *l, int fd, transport_
 		return r;
 	t->fd = fd;
 	return 0;
+}
+
+size_t transport_room(const struct transport *t)
+{
+	return t->writable ? t->ops->room(t) : 0;
 }
 
 ssize_t transport_read(struct transport *t, void *bytes, size_t n)

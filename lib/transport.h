@@ -16,6 +16,7 @@ struct transport_ops {
 	ssize_t (*writev)(struct transport *t, const struct iovec *part, int parts);
 	ssize_t (*to_pipe)(struct transport *t, int pipe, size_t n);   /* NULL, as the next: the bytes must pass through us */
 	ssize_t (*from_pipe)(struct transport *t, int pipe, size_t n);
+	size_t (*room)(const struct transport *t);
 	int (*shut)(struct transport *t);
 	void (*close)(struct transport *t, bool reset);
 };
@@ -48,6 +49,10 @@ MUST_CHECK int transport_peek(struct transport *t);
 /* >= 0 bytes taken, maybe fewer than given; -EAGAIN (writable becomes false); -errno. */
 MUST_CHECK ssize_t transport_write(struct transport *t, const void *bytes, size_t n);
 MUST_CHECK ssize_t transport_writev(struct transport *t, const struct iovec *part, int parts);
+/* How much a write would take now, all but TRANSPORT_REST of it at least (what waits in the socket can be seen, what the kernel
+ * will take cannot); 0 = little, or unknown. */
+#define TRANSPORT_REST (64 * 1024)
+size_t transport_room(const struct transport *t);
 /* May bytes be spliced (splice(2)) from it, and to it? */
 static inline bool transport_splices_from(const struct transport *t)
 {
@@ -60,6 +65,9 @@ static inline bool transport_splices_to(const struct transport *t)
 /* For a kind whose socket takes plain bytes: those of the plain one. */
 MUST_CHECK ssize_t transport_plain_writev(struct transport *t, const struct iovec *part, int parts);
 MUST_CHECK ssize_t transport_plain_from_pipe(struct transport *t, int pipe, size_t n);
+size_t transport_plain_room(const struct transport *t);
+/* Does little of what was written to the socket still wait for the peer to make room for it?  False: unknown. */
+bool transport_is_drained(int fd);
 
 /* As read, into the write end of an empty pipe: a full one could not be told from an empty socket.  Fewer bytes than n do not
  * mean that the socket is empty: a pipe counts pieces, not bytes. */

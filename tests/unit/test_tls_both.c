@@ -6,6 +6,8 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,13 +77,8 @@ static void shake(void)
 	assert_int_equal(c | s, 0);
 }
 
-static void open_both(int small)
+static void open_on(const int fd[2])
 {
-	int fd[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
-	if (small)
-		assert_int_equal(setsockopt(fd[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
 	assert_int_equal(transport_open_plain(&client, &loop, fd[0], on_ready), 0);
 	assert_int_equal(transport_open_plain(&server, &loop, fd[1], on_ready), 0);
 	assert_false(tls_is(&client));
@@ -89,6 +86,35 @@ static void open_both(int small)
 	assert_int_equal(tls_begin_server(&server, server_context), 0);
 	assert_true(tls_is(&client));
 	shake();
+}
+
+static void open_both(int small)
+{
+	int fd[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
+	if (small)
+		assert_int_equal(setsockopt(fd[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+	open_on(fd);
+}
+
+/* TCP tells what waits in a socket. */
+static void open_tcp(int small)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(at);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd[2] = { socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), -1 };
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&at, len) | listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
+	assert_int_equal(connect(fd[0], (struct sockaddr *)&at, len), 0);
+	fd[1] = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	assert_int_equal(fcntl(fd[0], F_SETFL, O_NONBLOCK), 0);
+	if (small)
+		assert_int_equal(setsockopt(fd[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+	fd_close(&listener);
+	open_on(fd);
 }
 
 static void test_a_ticket_shortens_the_next_handshake(void **state)
@@ -200,6 +226,77 @@ static void test_parts_leave_in_one_record(void **state)
 	assert_memory_equal(got, "headbody", 8);
 }
 
+/* Until the socket is full: the bytes taken. */
+static size_t write_until_full(void)
+{
+	static char bytes[TLS_AT_ONCE];
+	size_t sent = 0;
+	ssize_t r;
+
+	do {
+		fill(bytes, sizeof(bytes), sent);
+		r = transport_write(&server, bytes, sizeof(bytes));
+		if (r > 0)
+			sent += (size_t)r;
+	} while (r > 0);
+	assert_int_equal(r, -EAGAIN);
+	return sent;
+}
+
+static const struct tls_out *server_out(void)
+{
+	return &((const struct tls_layer *)server.layer)->out;
+}
+
+static void test_many_records_leave_at_once_and_few_are_kept(void **state)
+{
+	size_t got = 0, sent;
+	char none;
+
+	(void)state;
+	open_tcp(0);
+	assert_int_equal(tls_out_room(server_out()), TLS_AT_ONCE);
+	sent = write_until_full();
+	assert_true(sent >= TLS_AT_ONCE);
+	assert_int_equal(tls_out_room(server_out()), 0);
+	assert_non_null(server_out()->kept);
+	assert_in_range(server_out()->end - server_out()->from, 1, TLS_AT_ONCE + 16 * 1024);
+	for (unsigned i = 0; got < sent && i < 1000000; i++) {
+		drain(&got, sent);
+		assert_int_equal(transport_read(&server, &none, 1), -EAGAIN); /* reading sends, too */
+	}
+	drain(&got, sent);
+	assert_int_equal(got, sent);
+	assert_null(server_out()->kept);
+	assert_int_equal(tls_out_room(server_out()), TLS_AT_ONCE);
+}
+
+/* What all of them that do not read may keep is bounded; above that, a record each. */
+static void test_what_is_kept_for_all_is_bounded(void **state)
+{
+	struct transport stuck[20][2];
+	size_t kept = 0, last = 0, first = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(stuck); i++) {
+		open_tcp(4096);
+		(void)write_until_full();
+		last = server_out()->end - server_out()->from;
+		first = first ? first : last;
+		kept += last;
+		stuck[i][0] = client; /* their watches stay where they were: nothing turns the loop meanwhile */
+		stuck[i][1] = server;
+	}
+	assert_true(first > 2 * TLS_RECORD_MAX);
+	assert_true(last <= 2 * TLS_RECORD_MAX);
+	assert_true(kept <= 4 * 1024 * 1024 + ARRAY_LEN(stuck) * 2 * TLS_RECORD_MAX);
+	for (unsigned i = 0; i < ARRAY_LEN(stuck); i++) {
+		client = stuck[i][0];
+		server = stuck[i][1];
+		hang_up();
+	}
+}
+
 static void test_ends(void **state)
 {
 	char got[16];
@@ -264,6 +361,8 @@ int main(void)
 		T(test_the_same_when_keys_change),
 		T(test_the_same_in_short_records),
 		T(test_parts_leave_in_one_record),
+		T(test_many_records_leave_at_once_and_few_are_kept),
+		T(test_what_is_kept_for_all_is_bounded),
 		T(test_ends),
 		T(test_bytes_before_a_break_are_delivered_first),
 		T(test_garbage_and_plain_http),
