@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "copy.h"
 #include "splice.h"
 
 void body_init(struct body *b, enum http_framing framing, uint64_t length)
@@ -47,14 +48,9 @@ static bool next_piece(struct body *b, const struct conn *c)
 	return true;
 }
 
-/* Reads more.  MOVE_SOME: something came. */
-static enum move_result fill(struct body *b, struct conn *c, const struct sink *to, size_t room)
+/* What a read meant that gave n bytes, or -errno.  MOVE_SOME: something came. */
+static enum move_result came(struct body *b, ssize_t n)
 {
-	ssize_t n = splice_pays(b, c, to) ? splice_fill(b, c, room) : -ENOTSUP;
-
-	if (n == -ENOTSUP)
-		n = conn_fill(c);
-
 	if (n > 0)
 		return MOVE_SOME;
 	if (n == -EAGAIN)
@@ -77,6 +73,40 @@ static enum move_result took(ssize_t n, size_t *moved, int *ret_errno)
 	}
 	*moved += (size_t)n;
 	return MOVE_SOME;
+}
+
+/* Gives all of it; what the sink did not take after all becomes a piece.  MOVE_SOME: go on. */
+static enum move_result put_copied(struct body *b, struct conn *c, struct sink *to, struct strview bytes, size_t *moved, int *ret_errno)
+{
+	ssize_t n = 0;
+
+	while (bytes.n && (n = to->put(to, bytes)) > 0) {
+		*moved += (size_t)n;
+		bytes = sv_from(bytes, (size_t)n);
+	}
+	if (bytes.n == 0)
+		return MOVE_SOME;
+	const int kept = copy_keep(c, bytes);
+	if (kept < 0)
+		return cut(b, kept, NULL);
+	b->piece = buf_view(&c->in);
+	b->piece_used = b->piece.n;
+	return took(n, moved, ret_errno);
+}
+
+/* Reads more, by the shortest way.  MOVE_SOME: go on. */
+static enum move_result fill(struct body *b, struct conn *c, struct sink *to, size_t max, size_t *moved, int *ret_errno)
+{
+	struct strview bytes;
+	ssize_t n = splice_pays(b, c, to) ? splice_fill(b, c, max - *moved) : -ENOTSUP;
+
+	if (n != -ENOTSUP)
+		return came(b, n);
+	if (copy_pays(b, to))
+		n = copy_fill(b, c, to, max - *moved, &bytes);
+	if (n > 0)
+		return put_copied(b, c, to, bytes, moved, ret_errno);
+	return came(b, n == -ENOTSUP ? conn_fill(c) : n);
 }
 
 /* Gives the piece, or as much of it as max and the sink allow.  MOVE_SOME: go on. */
@@ -126,7 +156,7 @@ static enum move_result step(struct body *b, struct conn *c, struct sink *to, si
 		return MOVE_END;
 	if (buf_len(&c->in))
 		return next_piece(b, c) ? MOVE_SOME : cut(b, -EBADMSG, b->chunk.why);
-	return fill(b, c, to, max - *moved);
+	return fill(b, c, to, max, moved, ret_errno);
 }
 
 /* Nothing taken off the connection waits for the sink. */
@@ -135,14 +165,14 @@ static bool is_clear(const struct body *b, const struct conn *c)
 	return b->piece.n == 0 && c->pipe.held == 0;
 }
 
-/* Not for a few bytes more, when the next call will splice many at once. */
+/* Not for a few bytes more, when the next call will take many at once. */
 static bool goes_on(const struct body *b, const struct conn *c, const struct sink *to, size_t moved, size_t max)
 {
 	if (moved >= max)
 		return b->ended && is_clear(b, c);
 	if (moved == 0 || max - moved >= SPLICE_LEAST)
 		return true;
-	return !is_clear(b, c) || buf_len(&c->in) || !splice_pays(b, c, to);
+	return !is_clear(b, c) || buf_len(&c->in) || (!splice_pays(b, c, to) && !copy_pays(b, to));
 }
 
 enum move_result body_move(struct body *b, struct conn *c, struct sink *to, size_t max, size_t *ret_moved,

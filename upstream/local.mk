@@ -7,6 +7,7 @@ upstream_librrupstream_a_SOURCES = \
 	upstream/breaker.c upstream/breaker.h \
 	upstream/classify.c upstream/classify.h \
 	upstream/conn.c upstream/conn.h \
+	upstream/copy.c upstream/copy.h \
 	upstream/dial.c upstream/dial.h \
 	upstream/fetch.c upstream/fetch.h \
 	upstream/fetch_answer.c \

@@ -202,6 +202,7 @@ void upstream_free(struct upstream *u)
 	bury_all(u);
 	bufpool_done(&u->bufs);
 	pipes_done(&u->pipes);
+	free(u->copied);
 	free(u);
 }
 

@@ -24,6 +24,7 @@ struct upstream {
 	const struct heritage *heritage;
 	struct bufpool bufs;
 	struct pipes pipes;
+	char *copied;       /* owned, COPY_BYTES; NULL = not needed yet (copy.h) */
 	struct pool pool[CONF_PROXIES + CONF_REGISTRIES]; /* by position in conf->proxy */
 	unsigned pools;
 	struct pool_key *key; /* by position in conf->registry, then two by conf_host.place: without TLS, with it */

@@ -91,6 +91,13 @@ static bool body_may_pipe(const struct sink *sink)
 	return !b->chunked && transport_splices_to(b->client);
 }
 
+static size_t body_room(const struct sink *sink)
+{
+	const struct client_body *b = container_of((struct sink *)(uintptr_t)sink, struct client_body, sink);
+
+	return b->chunked || buf_len(b->out) ? 0 : transport_room(b->client);
+}
+
 static ssize_t body_put_pipe(struct sink *sink, int pipe, size_t n)
 {
 	struct client_body *b = container_of(sink, struct client_body, sink);
@@ -107,7 +114,8 @@ static ssize_t body_put_pipe(struct sink *sink, int pipe, size_t n)
 void client_body_init(struct client_body *b, struct transport *client, struct buf *out)
 {
 	*b = (struct client_body){
-		.sink = { .put = body_put, .put_pipe = body_put_pipe, .may_pipe = body_may_pipe },
+		.sink = { .put = body_put, .put_pipe = body_put_pipe, .may_pipe = body_may_pipe,
+		          .room = body_room },
 		.client = client, .out = out };
 }
 

@@ -39,6 +39,11 @@ tests_unit_test_upstream_resume_LDADD = $(UPSTREAM_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_upstream_retry_SOURCES = tests/unit/test_upstream_retry.c
 tests_unit_test_upstream_retry_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_upstream_retry_LDADD = $(UPSTREAM_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_upstream_copy
+tests_unit_test_upstream_copy_SOURCES = tests/unit/test_upstream_copy.c \
+	tests/unit/upstream_fixture.c tests/unit/upstream_fixture.h
+tests_unit_test_upstream_copy_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_upstream_copy_LDADD = $(UPSTREAM_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test_upstream_splice
 tests_unit_test_upstream_splice_SOURCES = tests/unit/test_upstream_splice.c \
 	tests/unit/upstream_fixture.c tests/unit/upstream_fixture.h

@@ -1,0 +1,231 @@
+/* Bodies that are copied in large pieces, against a scripted upstream on loopback: whole, in order, no byte twice or lost, also
+ * where the sink takes less than it said it had room for. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "clock.h"
+#include "copy.h"
+#include "upstream_fixture.h"
+
+#define BLOB "/v2/a/blobs/sha256:00"
+#define SIZE (1024 * 1024)
+#define SENT (96 * 1024) /* at a time */
+
+static char body[SIZE];
+static size_t said;       /* what the sink says it has room for */
+static size_t largest;    /* piece that it was given */
+static ssize_t (*take)(struct sink *s, struct strview bytes); /* the fixture's */
+
+static int setup(void **state)
+{
+	struct fixture *f = fixture_new();
+
+	f->proxy.resume_timeout = 8000;
+	f->proxy.stall_grace = 5000;
+	said = SIZE_MAX;
+	largest = 0;
+	for (size_t i = 0; i < SIZE; i++)
+		body[i] = (char)(i * 2654435761u >> 13);
+	*state = f;
+	fixture_begin(f);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	fixture_free(*state);
+	return 0;
+}
+
+static size_t room(const struct sink *s)
+{
+	(void)s;
+	return said;
+}
+
+static ssize_t watch_pieces(struct sink *s, struct strview bytes)
+{
+	if (bytes.n > largest)
+		largest = bytes.n;
+	return take(s, bytes);
+}
+
+static struct taking *pull(struct fixture *f)
+{
+	struct taking *p = pull_new(f, 0, HTTP_GET, BLOB, false);
+
+	take = p->sink.put;
+	p->sink.put = watch_pieces;
+	p->sink.room = room;
+	p->step = 256 * 1024;
+	return p;
+}
+
+static void answers_with_head(struct fixture *f)
+{
+	static char head[128];
+
+	(void)snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", SIZE);
+	fake_answers(f, head, THEN_KEEP);
+}
+
+static uint64_t came(const struct fixture *f)
+{
+	return stats_get(&f->heritage.stats->upstream_bytes_in);
+}
+
+static void send_body(struct fixture *f, unsigned conn, const struct taking *p, size_t from, size_t to)
+{
+	while (from < to) {
+		const size_t n = to - from < SENT ? to - from : SENT;
+		const uint64_t before = came(f);
+		fake_sends(f, conn, body + from, n);
+		from += n;
+		if (p->room)
+			TURN_UNTIL(f, came(f) >= before + n);
+	}
+	settle(f);
+}
+
+static void assert_whole(struct fixture *f, struct taking *p)
+{
+	TURN_UNTIL(f, pull_over(p));
+	assert_true(p->ended);
+	assert_int_equal(p->n, SIZE);
+	assert_memory_equal(p->got, body, SIZE);
+	pull_free(p);
+}
+
+static void run_whole(struct fixture *f)
+{
+	struct taking *p = pull(f);
+
+	answers_with_head(f);
+	TURN_UNTIL(f, p->head);
+	send_body(f, f->conns - 1, p, 0, SIZE);
+	assert_whole(f, p);
+	assert_int_equal(stats_get(&f->stats->idle), 1);
+}
+
+static void it_comes_in_large_pieces(void **state)
+{
+	struct fixture *f = *state;
+
+	run_whole(f);
+	assert_true(largest > UPSTREAM_BUF_SIZE);
+	assert_non_null(f->upstream->copied);
+}
+
+static void no_more_is_read_than_there_is_room_for(void **state)
+{
+	struct fixture *f = *state;
+
+	said = COPY_LEAST + 1000;
+	run_whole(f);
+	assert_int_equal(largest, said);
+}
+
+static void without_room_it_goes_by_the_buffer(void **state)
+{
+	struct fixture *f = *state;
+
+	said = COPY_LEAST - 1;
+	run_whole(f);
+	assert_true(largest <= UPSTREAM_BUF_SIZE);
+	assert_null(f->upstream->copied);
+}
+
+/* The sink takes 1,000 bytes of what it wanted; the rest comes from the buffer, before what comes after it. */
+static void what_is_not_taken_waits_in_the_buffer(void **state)
+{
+	struct fixture *f = *state;
+	struct taking *p = pull(f);
+
+	answers_with_head(f);
+	TURN_UNTIL(f, p->head);
+	send_body(f, 0, p, 0, 384 * 1024);
+	said = COPY_LEAST;
+	p->room = 1000;
+	fake_sends(f, 0, body + 384 * 1024, COPY_LEAST);
+	TURN_UNTIL(f, p->room == 0 && came(f) >= 384 * 1024 + COPY_LEAST);
+	assert_int_equal(p->n, 384 * 1024 + 1000);
+	pull_read(p, 500);
+	assert_int_equal(p->n, 384 * 1024 + 1500);
+	pull_read(p, SIZE_MAX);
+	assert_int_equal(p->n, 384 * 1024 + COPY_LEAST);
+	said = SIZE_MAX;
+	send_body(f, 0, p, 384 * 1024 + COPY_LEAST, SIZE);
+	assert_whole(f, p);
+}
+
+/* The upstream breaks off meanwhile: first what waits, then the rest, from the exact byte on. */
+static void what_waits_comes_before_what_is_fetched_again(void **state)
+{
+	struct fixture *f = *state;
+	static char head[192];
+	const int until = 384 * 1024 + COPY_LEAST;
+	struct taking *p = pull(f);
+
+	answers_with_head(f);
+	TURN_UNTIL(f, p->head);
+	send_body(f, 0, p, 0, 384 * 1024);
+	said = COPY_LEAST;
+	p->room = 1000;
+	fake_sends(f, 0, body + 384 * 1024, COPY_LEAST);
+	TURN_UNTIL(f, p->room == 0 && came(f) >= (uint64_t)until);
+	fake_ends(f, 0, false);
+	settle(f);
+	(void)snprintf(head, sizeof(head),
+	               "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n\r\n", until,
+	               SIZE - 1, SIZE, SIZE - until);
+	fake_answers(f, head, THEN_KEEP);
+	pull_read(p, SIZE_MAX);
+	TURN_UNTIL(f, f->requests == 2);
+	assert_non_null(strstr(f->last_request, "\r\nRange: bytes=458752-\r\n"));
+	said = SIZE_MAX;
+	send_body(f, 1, p, (size_t)until, SIZE);
+	assert_whole(f, p);
+}
+
+/* A sink that takes nothing of far more than it said: what does not fit into a buffer is fetched again. */
+static void a_sink_that_was_wrong_costs_a_resume(void **state)
+{
+	struct fixture *f = *state;
+	static char head[192];
+	const int from = 128 * 1024;
+	struct taking *p = pull(f);
+
+	answers_with_head(f);
+	TURN_UNTIL(f, p->head);
+	send_body(f, 0, p, 0, (size_t)from);
+	p->room = 1; /* not 0: else nothing would be read */
+	(void)snprintf(head, sizeof(head),
+	               "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n\r\n", from + 1,
+	               SIZE - 1, SIZE, SIZE - from - 1);
+	fake_answers(f, head, THEN_KEEP);
+	fake_sends(f, 0, body + from, 200 * 1024);
+	settle(f);
+	pull_read(p, SIZE_MAX);
+	TURN_UNTIL(f, f->requests == 2);
+	send_body(f, 1, p, (size_t)from + 1, SIZE);
+	assert_whole(f, p);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(it_comes_in_large_pieces),
+		T(no_more_is_read_than_there_is_room_for),
+		T(without_room_it_goes_by_the_buffer),
+		T(what_is_not_taken_waits_in_the_buffer),
+		T(what_waits_comes_before_what_is_fetched_again),
+		T(a_sink_that_was_wrong_costs_a_resume),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
