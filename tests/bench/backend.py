@@ -14,6 +14,13 @@ VHOST = "myregistry.kyma:25002"
 BLOB_SIZE = 64 << 20
 _MANIFEST = "/v2/team/app/manifests/1.0"
 
+# For relays that speak TLS to it.
+_TLS = """		listen 127.0.0.1:{port} backlog=4096 ssl;
+		ssl_certificate {pair.certificate};
+		ssl_certificate_key {pair.key};
+		ssl_protocols TLSv1.3;
+		ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
+"""
 # keepalive_requests: its default of 1000 would end the relays' pooled connections in the middle of everything.
 _HTTP = """	access_log off;
 	sendfile on;
@@ -23,7 +30,7 @@ _HTTP = """	access_log off;
 	types {{ }}
 	server {{
 		listen 127.0.0.1:{port} backlog=4096;
-		root {root};
+{tls}		root {root};
 		location /v2/team/app/manifests/ {{ default_type application/vnd.oci.image.manifest.v1+json; }}
 		location /v2/team/app/blobs/ {{ default_type application/octet-stream; }}
 	}}
@@ -31,10 +38,10 @@ _HTTP = """	access_log off;
 
 
 class Backend:
-    """Attributes: address; manifest, blob (targets), manifest_digest, blob_digest (sha256 in hex), manifest_size,
+    """Attributes: address, tls_port (TLS too, with pair, a certificate); manifest, blob (targets), manifest_digest, blob_digest (sha256 in hex), manifest_size,
     blob_size."""
 
-    def __init__(self, directory, blob_size=BLOB_SIZE, connections=4096):
+    def __init__(self, directory, blob_size=BLOB_SIZE, connections=4096, pair=None):
         root = pathlib.Path(directory) / "files"
         data = (random.Random(42).randbytes(1 << 20) * (blob_size // (1 << 20) + 1))[:blob_size]
         self.blob_size = blob_size
@@ -50,8 +57,9 @@ class Backend:
             path = root / target[1:]
             path.parent.mkdir(parents=True)
             path.write_bytes(content)
-        port = ports.free_port()
-        self._nginx = Nginx(directory, port=port, http=_HTTP.format(port=port, root=root), connections=connections)
+        port, self.tls_port = ports.free_ports(2)
+        http = _HTTP.format(port=port, root=root, tls=_TLS.format(port=self.tls_port, pair=pair) if pair else "")
+        self._nginx = Nginx(directory, port=port, http=http, connections=connections)
         self.address = f"127.0.0.1:{port}"
 
     def pids(self):

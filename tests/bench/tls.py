@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""tls: what TLS towards clients costs, for regrelay, nginx and HAProxy, before the same plain backend.
+"""tls: what TLS costs, for regrelay, nginx and HAProxy: towards clients, before a plain backend, or upstream, for plain clients.
 
-All have the same certificate (ECDSA P-256), two workers or threads, and a line of log for each request; clients accept
-TLS 1.3 with AES-128-GCM alone.  Bodies are curl's, several transfers in one process; requests and handshakes are wrk's,
-which resumes no session.  Load falls on one relay after the other, and what is printed is the median of the rounds, its
-ratio to the first relay, and half the spread.  Processor time is that of the relay's processes alone.
+All have the same certificate (ECDSA P-256), two workers or threads, and a line of log for each request; the other end accepts
+TLS 1.3 with AES-128-GCM alone.  Bodies over TLS are curl's, several transfers in one process, plain ones drain's; requests and
+handshakes are wrk's, which resumes no session.  Load falls on one relay after the other, and what is printed is the median of
+the rounds, its ratio to the first relay, and half the spread.  Processor time is that of the relay's processes; "of both" has
+the backend's added, which sends in the relay's name or its own, as their buffers will have it.
 """
 import argparse
 import contextlib
@@ -26,6 +27,7 @@ def arguments():
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="every single figure into FILE as well")
     parser.add_argument("--relays", default="regrelay,nginx,HAProxy", metavar="LIST",
                         help="which, with commas; ratios are to the first (default: all three)")
+    parser.add_argument("--side", choices=("clients", "upstream"), default="clients", help="where TLS is spoken (default: clients)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="default 5")
     parser.add_argument("--blob-mib", type=int, default=64, metavar="N", help="default 64")
     parser.add_argument("--seconds", type=int, default=3, metavar="N", help="of each load of wrk, default 3")
@@ -64,63 +66,91 @@ PARALLEL = ((1, 4), (8, 16))  # transfers at once, and in all
 # --- relays ------------------------------------------------------------------------------------------------------------
 
 class Regrelay(peers.Regrelay):
-    """The defaults of every key, and the two."""
+    """The defaults of every key, and those that TLS wants."""
 
-    def __init__(self, directory, backend, pair):
+    def __init__(self, directory, backend, ca, pair):
         # pylint: disable=super-init-not-called
-        self._relay = Relay(directory, proxy=backend.address, registries={"default": {"host": VHOST}}, workers=peers.WORKERS,
-                            settings={"listen": {"tls_certificate": pair.certificate, "tls_key": pair.key}})
+        if ARGS.side == "clients":
+            options = {"proxy": backend.address, "registries": {"default": {"host": VHOST}},
+                       "settings": {"listen": {"tls_certificate": pair.certificate, "tls_key": pair.key}}}
+        else:
+            options = {"registries": {"default": {"host": f"localhost:{backend.tls_port}", "scheme": "https", "proxy": "none",
+                                                  "ca_file": ca.certificate}}}
+        self._relay = Relay(directory, workers=peers.WORKERS, **options)
         self._process, self.port = self._relay.process, self._relay.port
 
 
-def _with_tls(peer, line, tls):
-    """A class like peer, of which that line of the configuration says more; {crt}, {key}, {both} are files."""
+def _with_tls(peer, clients, upstream):
+    """A class like peer; clients and upstream are (a line of its configuration, what to have instead): {crt}, {key}, {both}
+    and {ca} are files, {tls_port} is the backend's."""
     name = "_HTTP" if hasattr(peer, "_HTTP") else "_CONFIG"
     text = getattr(peer, name)
-    assert text.count(line) == 1
 
     class Made(peer):
-        def __init__(self, directory, backend, pair):
-            both = pair.key.with_suffix(".both")
+        def __init__(self, directory, backend, ca, pair):
+            both, made = pair.key.with_suffix(".both"), text
             both.write_text(pair.certificate.read_text() + pair.key.read_text())
-            filled = tls.format(crt=pair.certificate, key=pair.key, both=both)
-            setattr(self, name, text.replace(line, filled))
+            for line, tls in clients if ARGS.side == "clients" else upstream:
+                assert made.count(line) == 1
+                made = made.replace(line, tls.format(crt=pair.certificate, key=pair.key, both=both, ca=ca.certificate,
+                                                     tls_port=backend.tls_port))
+            setattr(self, name, made)
             super().__init__(directory, backend, True)
     return Made
 
 
 RELAYS = {
     "regrelay": Regrelay,
-    "nginx": _with_tls(peers.NginxTuned, "backlog=4096;", "backlog=4096 ssl;\n\t\tssl_certificate {crt};\n"
-                       "\t\tssl_certificate_key {key};\n\t\tssl_protocols TLSv1.2 TLSv1.3;"),
-    "HAProxy": _with_tls(peers.Haproxy, "backlog 4096", "backlog 4096 ssl crt {both}"),
+    "nginx": _with_tls(
+        peers.NginxTuned,
+        [("backlog=4096;", "backlog=4096 ssl;\n\t\tssl_certificate {crt};\n\t\tssl_certificate_key {key};\n"
+          "\t\tssl_protocols TLSv1.2 TLSv1.3;")],
+        [("server {backend};", "server 127.0.0.1:{tls_port};"),
+         ("proxy_pass http://registry;", "proxy_pass https://registry;\n\t\t\tproxy_ssl_protocols TLSv1.3;\n"
+          "\t\t\tproxy_ssl_verify on;\n\t\t\tproxy_ssl_name localhost;\n\t\t\tproxy_ssl_trusted_certificate {ca};")]),
+    "HAProxy": _with_tls(
+        peers.Haproxy, [("backlog 4096", "backlog 4096 ssl crt {both}")],
+        [("server registry {backend}", "server registry 127.0.0.1:{tls_port} ssl verify required verifyhost localhost ca-file {ca}")]),
 }
 
 
 # --- loads ---------------------------------------------------------------------------------------------------------------
 
-def bodies(relay, backend, parallel, total):
-    """{"cpu s/GB", "GB/s"}"""
+def curl(relay, backend, parallel, total):
+    """Seconds, gigabytes."""
     url = f"https://127.0.0.1:{relay.port}{backend.blob}"
     wanted = [word for _ in range(total) for word in ("-o", "/dev/null", url)]
     begin = time.monotonic()
-    with cost.Spent(relay) as spent:
-        done = run(["curl", "-sSfk", "--http1.1", "--no-sessionid", "-Z", "--parallel-max", parallel, "-w", "%{size_download}\n",
-                    *wanted], timeout=300, check=True)
+    done = run(["curl", "-sSfk", "--http1.1", "--no-sessionid", "-Z", "--parallel-max", parallel, "-w", "%{size_download}\n",
+                *wanted], timeout=300, check=True)
     gigabytes = sum(map(int, done.stdout.split())) / 1e9
     if gigabytes != backend.blob_size * total / 1e9:
         raise ProcessError(f"curl got {gigabytes} GB of {total} blobs")
-    return {"cpu s/GB": spent.seconds / gigabytes, "GB/s": gigabytes / (time.monotonic() - begin)}
+    return time.monotonic() - begin, gigabytes
+
+
+def drain(relay, backend, parallel, total):
+    done = cost.drain(relay, backend.blob, backend.blob_size, parallel, total)
+    return done["seconds"], done["bytes"] / 1e9
+
+
+def bodies(relay, backend, parallel, total):
+    """{"cpu s/GB", "cpu s/GB of both", "GB/s"}"""
+    with cost.Spent(relay) as spent, cost.Spent(backend) as spent_there:
+        seconds, gigabytes = (curl if ARGS.side == "clients" else drain)(relay, backend, parallel, total)
+    return {"cpu s/GB": spent.seconds / gigabytes, "cpu s/GB of both": (spent.seconds + spent_there.seconds) / gigabytes,
+            "GB/s": gigabytes / seconds}
 
 
 def requests(relay, backend, close):
-    return cost.requests(relay, backend, 64, ARGS.seconds, close=close, scheme="https")
+    return cost.requests(relay, backend, 64, ARGS.seconds, close=close, scheme="https" if ARGS.side == "clients" else "http")
 
 
 LOADS = {f"{parallel} parallel": lambda relay, backend, p=parallel, t=total: bodies(relay, backend, p, t)
          for parallel, total in PARALLEL}
 LOADS["64 kept"] = lambda relay, backend: requests(relay, backend, False)
-LOADS["64 new (a handshake each)"] = lambda relay, backend: requests(relay, backend, True)
+if ARGS.side == "clients":
+    LOADS["64 new (a handshake each)"] = lambda relay, backend: requests(relay, backend, True)
 
 
 def measure(directory):
@@ -128,9 +158,10 @@ def measure(directory):
     found = {}
     (directory / "client.cnf").write_text(_CLIENT)
     with contextlib.ExitStack() as stack:
-        pair = certs.Authority(directory / "ca").issue("localhost", "127.0.0.1")
-        backend = stack.enter_context(Backend(directory / "backend", blob_size=ARGS.blob_mib << 20))
-        relays = {name: stack.enter_context(RELAYS[name](directory / name, backend, pair)) for name in ARGS.relays}
+        ca = certs.Authority(directory / "ca")
+        pair = ca.issue("localhost", "127.0.0.1")
+        backend = stack.enter_context(Backend(directory / "backend", blob_size=ARGS.blob_mib << 20, pair=pair))
+        relays = {name: stack.enter_context(RELAYS[name](directory / name, backend, ca, pair)) for name in ARGS.relays}
         os.environ["OPENSSL_CONF"] = str(directory / "client.cnf")
         for number in range(ARGS.rounds):
             names = list(relays)[number % len(relays):] + list(relays)[:number % len(relays)]
@@ -169,7 +200,8 @@ def main():
     for name, values in found.items():
         base = statistics.median(values[ARGS.relays[0]])
         rows.append([name] + [cell(values[relay], base) for relay in ARGS.relays])
-    print(f"\nTLS 1.3, AES-128-GCM, ECDSA P-256: median (in proportion to {ARGS.relays[0]}) ± half the spread of "
+    where = "towards clients" if ARGS.side == "clients" else "upstream"
+    print(f"\nTLS {where}, 1.3, AES-128-GCM, ECDSA P-256: median (in proportion to {ARGS.relays[0]}) ± half the spread of "
           f"{ARGS.rounds} rounds, blobs of {ARGS.blob_mib} MiB")
     print("\n".join(lines_of(rows)))
     print(f"\n{time.monotonic() - begin:.0f} s")
