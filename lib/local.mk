@@ -41,6 +41,7 @@ lib_librrlib_a_SOURCES = \
 	lib/tls_out.c lib/tls_out.h \
 	lib/tls_transport.c lib/tls_transport.h \
 	lib/tls_why.c \
+	lib/tls_write.c \
 	lib/tokens.c lib/tokens.h \
 	lib/transport.c lib/transport.h \
 	lib/urlform.c lib/urlform.h \

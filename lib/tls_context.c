@@ -36,7 +36,6 @@ static int set_up_client(SSL_CTX *ctx)
 	    || SSL_CTX_set_alpn_protos(ctx, alpn, sizeof(alpn) - 1) != 0) /* 0 is its success */
 		return -EINVAL;
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, tls_verified);
-	(void)SSL_CTX_set_options(ctx, SSL_OP_CLEANSE_PLAINTEXT); /* tokens come this way */
 	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(ctx, tls_keep_session);
 	SSL_CTX_set_client_cert_cb(ctx, tls_no_certificate);

@@ -26,6 +26,21 @@ struct tls_layer {
 	char why[TLS_WHY_MAX];
 };
 
+static inline struct tls_layer *tls_layer_of(const struct transport *t)
+{
+	return t->layer;
+}
+
+/* Before a call of OpenSSL of which something can be asked afterwards. */
+void tls_begin_call(void);
+/* What OpenSSL's answer n means: -EAGAIN or -errno, the layer's why says more. */
+int tls_failure(struct tls_layer *l, int n);
+/* What OpenSSL wrote leaves.  0 = all of it; -EAGAIN = the rest waits for the socket; -errno. */
+int tls_send_out(struct tls_layer *l);
+
+/* transport_ops.writev. */
+ssize_t tls_writev(struct transport *t, const struct iovec *part, int parts);
+
 /* The newest entry of OpenSSL's error queue, which is emptied; "" becomes fallback.  Static or OpenSSL's own text. */
 const char *tls_reason(const char *fallback);
 

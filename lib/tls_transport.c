@@ -11,13 +11,7 @@
 
 #include "tls_impl.h"
 
-static struct tls_layer *layer_of(const struct transport *t)
-{
-	return t->layer;
-}
-
-/* What OpenSSL's answer means: -EAGAIN or -errno, the layer's why says more. */
-static int failure(struct tls_layer *l, int n)
+int tls_failure(struct tls_layer *l, int n)
 {
 	const int saved = errno;
 
@@ -28,20 +22,19 @@ static int failure(struct tls_layer *l, int n)
 	}
 }
 
-static void begin_call(void)
+void tls_begin_call(void)
 {
 	ERR_clear_error();
 	errno = 0;
 }
 
-/* What OpenSSL wrote leaves.  0 = all of it; -EAGAIN = the rest waits for the socket; -errno. */
-static int send_out(struct tls_layer *l)
+int tls_send_out(struct tls_layer *l)
 {
 	const int r = tls_out_send(&l->out);
 
 	if (r == 0 || r == -EAGAIN)
 		return r;
-	begin_call(); /* nothing of it is OpenSSL's */
+	tls_begin_call(); /* nothing of it is OpenSSL's */
 	return tls_explain(l, -r);
 }
 
@@ -50,18 +43,18 @@ static int send_out(struct tls_layer *l)
 /* One record: > 0 bytes; 0 = the peer's close_notify (a FIN without it may be somebody's cut); -errno. */
 static ssize_t read_record(struct tls_layer *l, void *bytes, size_t n)
 {
-	begin_call();
+	tls_begin_call();
 	const int r = SSL_read(l->ssl, bytes, n < INT_MAX ? (int)n : INT_MAX);
 
 	if (r > 0)
 		return r;
-	return SSL_get_error(l->ssl, r) == SSL_ERROR_ZERO_RETURN ? 0 : failure(l, r);
+	return SSL_get_error(l->ssl, r) == SSL_ERROR_ZERO_RETURN ? 0 : tls_failure(l, r);
 }
 
 /* As many records as fit: less than n bytes mean that no more are there, as with a plain socket. */
 static ssize_t read_records(struct transport *t, void *bytes, size_t n)
 {
-	struct tls_layer *l = layer_of(t);
+	struct tls_layer *l = tls_layer_of(t);
 	char *at = bytes;
 	size_t sum = 0;
 
@@ -81,127 +74,27 @@ static ssize_t read_records(struct transport *t, void *bytes, size_t n)
 	return (ssize_t)sum;
 }
 
+/* Tokens and credentials come this way: they are wiped where OpenSSL had them.  Nobody reads them in pieces as large as those of
+ * bodies, of which there is too much to wipe. */
+static void wipe_small(SSL *ssl, size_t n)
+{
+	if (n < TLS_BULK)
+		(void)SSL_set_options(ssl, SSL_OP_CLEANSE_PLAINTEXT);
+	else
+		(void)SSL_clear_options(ssl, SSL_OP_CLEANSE_PLAINTEXT);
+}
+
 /* Reading answers, too (new keys, alerts), and what is kept may have nobody else who sends it. */
 static ssize_t tls_read(struct transport *t, void *bytes, size_t n)
 {
-	struct tls_layer *l = layer_of(t);
+	struct tls_layer *l = tls_layer_of(t);
 
 	if (l->broken)
 		return l->broken;
+	wipe_small(l->ssl, n);
 	const ssize_t r = read_records(t, bytes, n);
-	const int sent = send_out(l);
+	const int sent = tls_send_out(l);
 	return r == -EAGAIN && sent < 0 ? sent : r;
-}
-
-/* --- writing -------------------------------------------------------------------------------------------------- */
-
-/* Bytes that were encrypted, but had not left when the caller last heard.  It has them at hand again, or others: they count as
- * written either way. */
-static size_t known(struct tls_layer *l, size_t n)
-{
-	const size_t k = n < l->ahead ? n : l->ahead;
-
-	l->ahead -= k;
-	return k;
-}
-
-/* Copies what is left of the parts, beyond skip bytes, to dst: the number copied, at most a record's. */
-static size_t gather(char *dst, const struct iovec *part, int parts, size_t skip)
-{
-	size_t n = 0;
-
-	for (int i = 0; i < parts && n < TLS_RECORD_MAX; i++) {
-		const size_t from = skip < part[i].iov_len ? skip : part[i].iov_len;
-		size_t take = part[i].iov_len - from;
-		skip -= from;
-		if (take > TLS_RECORD_MAX - n)
-			take = TLS_RECORD_MAX - n;
-		if (take)
-			memcpy(dst + n, (const char *)part[i].iov_base + from, take);
-		n += take;
-	}
-	return n;
-}
-
-/* At most one record.  > 0 bytes encrypted or -errno. */
-static ssize_t encrypt(struct tls_layer *l, const void *bytes, size_t n)
-{
-	begin_call();
-	const int r = SSL_write(l->ssl, bytes, n < TLS_RECORD_MAX ? (int)n : TLS_RECORD_MAX);
-
-	return r > 0 ? r : failure(l, r);
-}
-
-/* Of parts that come in pieces, one record. */
-static ssize_t encrypt_gathered(struct tls_layer *l, const struct iovec *part, int parts, size_t skip)
-{
-	char record[TLS_RECORD_MAX] UNCLEARED;
-	const size_t n = gather(record, part, parts, skip);
-
-	return n ? encrypt(l, record, n) : 0;
-}
-
-/* A record's worth beyond skip bytes of the parts.  > 0 bytes, 0 = there is no more, or -errno. */
-static ssize_t encrypt_next(struct tls_layer *l, const struct iovec *part, int parts, size_t skip)
-{
-	for (; parts && skip >= part->iov_len; part++, parts--)
-		skip -= part->iov_len;
-	if (parts == 0)
-		return 0;
-	const char *at = (const char *)part->iov_base + skip;
-	const size_t n = part->iov_len - skip;
-	return parts == 1 || n >= TLS_RECORD_MAX ? encrypt(l, at, n) : encrypt_gathered(l, part, parts, skip);
-}
-
-/* As many records as leave at once.  > 0 bytes, -EAGAIN, -errno; *ret_last: those of the last record. */
-static ssize_t write_some(struct tls_layer *l, const struct iovec *part, int parts, size_t skip, size_t *ret_last)
-{
-	const size_t room = tls_out_room(&l->out);
-	size_t sum = 0;
-	ssize_t r;
-
-	do {
-		r = encrypt_next(l, part, parts, skip + sum);
-		if (r > 0)
-			sum += *ret_last = (size_t)r;
-	} while (r > 0 && sum + TLS_RECORD_MAX <= room);
-	return sum ? (ssize_t)sum : r;
-}
-
-static size_t length(const struct iovec *part, int parts)
-{
-	size_t n = 0;
-
-	for (int i = 0; i < parts; i++)
-		n += part[i].iov_len;
-	return n;
-}
-
-/* The last record counts as taken when all of it has left, so that the caller comes again until then. */
-static ssize_t tls_writev(struct transport *t, const struct iovec *part, int parts)
-{
-	struct tls_layer *l = layer_of(t);
-	int sent = send_out(l);
-	ssize_t n = 0;
-	size_t last = 0;
-
-	if (sent < 0)
-		return sent;
-	const size_t all = length(part, parts);
-	size_t sum = known(l, all);
-	while (sent == 0 && sum < all && (n = write_some(l, part, parts, sum, &last)) > 0) {
-		sum += (size_t)n;
-		sent = send_out(l);
-	}
-	if (sent == -EAGAIN) {
-		l->ahead = last;
-		sum -= last;
-	} else if (sent < 0) {
-		return sent;
-	}
-	if (sum)
-		return (ssize_t)sum;
-	return sent < 0 ? sent : n;
 }
 
 /* --- ends ----------------------------------------------------------------------------------------------------- */
@@ -218,7 +111,7 @@ static void say_goodbye(struct tls_layer *l)
 
 static int tls_shut(struct transport *t)
 {
-	say_goodbye(layer_of(t));
+	say_goodbye(tls_layer_of(t));
 	return shutdown(t->fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
@@ -242,7 +135,7 @@ static void tls_close(struct transport *t, bool reset)
 
 static size_t tls_room(const struct transport *t)
 {
-	return tls_out_room(&layer_of(t)->out);
+	return tls_out_room(&tls_layer_of(t)->out);
 }
 
 static const struct transport_ops tls_ops = {
@@ -327,21 +220,21 @@ static void drop_ticket(struct tls_layer *l)
 /* Flights leave whole; an alert that says why it failed is tried. */
 static int shake(struct tls_layer *l)
 {
-	begin_call();
+	tls_begin_call();
 	const int n = SSL_do_handshake(l->ssl);
-	const int error = n == 1 ? 0 : failure(l, n);
+	const int error = n == 1 ? 0 : tls_failure(l, n);
 	if (error && error != -EAGAIN) {
 		(void)!tls_out_send(&l->out);
 		drop_ticket(l);
 		return error;
 	}
-	const int sent = send_out(l);
+	const int sent = tls_send_out(l);
 	return sent ? sent : error;
 }
 
 int tls_handshake(struct transport *t)
 {
-	struct tls_layer *l = layer_of(t);
+	struct tls_layer *l = tls_layer_of(t);
 	const int r = shake(l);
 
 	if (r == 0) {
@@ -354,17 +247,17 @@ int tls_handshake(struct transport *t)
 
 const char *tls_why(const struct transport *t)
 {
-	return t->layer ? layer_of(t)->why : "";
+	return t->layer ? tls_layer_of(t)->why : "";
 }
 
 bool tls_is_final(const struct transport *t)
 {
-	return t->layer && layer_of(t)->final;
+	return t->layer && tls_layer_of(t)->final;
 }
 
 bool tls_resumed(const struct transport *t)
 {
-	return t->layer && SSL_session_reused(layer_of(t)->ssl);
+	return t->layer && SSL_session_reused(tls_layer_of(t)->ssl);
 }
 
 /* --- tickets -------------------------------------------------------------------------------------------------- */

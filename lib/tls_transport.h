@@ -7,6 +7,7 @@
 #include "transport.h"
 
 #define TLS_WHY_MAX 192
+#define TLS_BULK    (64 * 1024) /* of a read this large nothing is wiped: it is of a body */
 
 /* What a server gave for a shorter handshake the next time: of one context, name and port alone. */
 struct tls_ticket {

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #define UNSENT_FEW (64 * 1024)
+#define ROOM       (256 * 1024)
 
 static void on_event(struct watch *w, uint32_t events)
 {
@@ -79,7 +80,7 @@ bool transport_is_drained(int fd)
 
 size_t transport_plain_room(const struct transport *t)
 {
-	return transport_is_drained(t->fd) ? TRANSPORT_REST : 0;
+	return transport_is_drained(t->fd) ? ROOM : 0;
 }
 
 static int plain_shut(struct transport *t)

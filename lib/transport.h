@@ -49,9 +49,8 @@ MUST_CHECK int transport_peek(struct transport *t);
 /* >= 0 bytes taken, maybe fewer than given; -EAGAIN (writable becomes false); -errno. */
 MUST_CHECK ssize_t transport_write(struct transport *t, const void *bytes, size_t n);
 MUST_CHECK ssize_t transport_writev(struct transport *t, const struct iovec *part, int parts);
-/* How much a write would take now, all but TRANSPORT_REST of it at least (what waits in the socket can be seen, what the kernel
- * will take cannot); 0 = little, or unknown. */
-#define TRANSPORT_REST (64 * 1024)
+/* How much may be offered to a write with good hope that it takes it: what waits in the socket can be seen, what the kernel will
+ * take cannot.  0 = little, or unknown. */
 size_t transport_room(const struct transport *t);
 /* May bytes be spliced (splice(2)) from it, and to it? */
 static inline bool transport_splices_from(const struct transport *t)

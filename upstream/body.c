@@ -75,7 +75,7 @@ static enum move_result took(ssize_t n, size_t *moved, int *ret_errno)
 	return MOVE_SOME;
 }
 
-/* Gives all of it; what the sink did not take after all becomes a piece.  MOVE_SOME: go on. */
+/* Gives all of it; what the sink did not take after all waits in a pipe, or as a piece.  MOVE_SOME: go on. */
 static enum move_result put_copied(struct body *b, struct conn *c, struct sink *to, struct strview bytes, size_t *moved, int *ret_errno)
 {
 	ssize_t n = 0;
@@ -84,11 +84,11 @@ static enum move_result put_copied(struct body *b, struct conn *c, struct sink *
 		*moved += (size_t)n;
 		bytes = sv_from(bytes, (size_t)n);
 	}
-	if (bytes.n == 0)
-		return MOVE_SOME;
 	const int kept = copy_keep(c, bytes);
 	if (kept < 0)
 		return cut(b, kept, NULL);
+	if (bytes.n == 0)
+		return MOVE_SOME;
 	b->piece = buf_view(&c->in);
 	b->piece_used = b->piece.n;
 	return took(n, moved, ret_errno);

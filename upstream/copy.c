@@ -2,6 +2,9 @@
 #include "copy.h"
 
 #include <errno.h>
+#include <unistd.h>
+
+#include "splice.h"
 
 bool copy_pays(const struct body *b, const struct sink *to)
 {
@@ -11,6 +14,14 @@ bool copy_pays(const struct body *b, const struct sink *to)
 static size_t least(size_t a, uint64_t b)
 {
 	return a < b ? a : (size_t)b;
+}
+
+/* How much to read for that much room: what may come back needs a place. */
+static size_t bounded(struct conn *c, const struct sink *to, size_t room)
+{
+	if (room > UPSTREAM_BUF_SIZE && to->may_pipe && to->may_pipe(to) && splice_take_pipe(c) < 0)
+		return UPSTREAM_BUF_SIZE;
+	return least(room, COPY_BYTES);
 }
 
 ssize_t copy_fill(struct body *b, struct conn *c, const struct sink *to, size_t max, struct strview *ret_bytes)
@@ -27,9 +38,11 @@ ssize_t copy_fill(struct body *b, struct conn *c, const struct sink *to, size_t 
 	if (!u->copied)
 		return -ENOTSUP;
 	buf_return(&c->in, &u->bufs); /* empty, and not needed for as long as this goes on */
-	const ssize_t n = transport_read(&c->transport, u->copied, least(least(COPY_BYTES, room), b->left < max ? b->left : max));
-	if (n <= 0)
+	const ssize_t n = transport_read(&c->transport, u->copied, least(least(bounded(c, to, room), max), b->left));
+	if (n <= 0) {
+		splice_release(c);
 		return n;
+	}
 	*ret_bytes = sv_make(u->copied, (size_t)n);
 	b->left -= (uint64_t)n;
 	b->ended = b->exact = b->left == 0;
@@ -37,11 +50,31 @@ ssize_t copy_fill(struct body *b, struct conn *c, const struct sink *to, size_t 
 	return n;
 }
 
-int copy_keep(struct conn *c, struct strview rest)
+static int keep_in_pipe(struct conn *c, struct strview rest)
+{
+	ssize_t n;
+
+	do
+		n = write(c->pipe.in, rest.p, rest.n);
+	while (n < 0 && errno == EINTR);
+	c->pipe.held = n > 0 ? (size_t)n : 0;
+	return n < 0 ? -errno : (size_t)n < rest.n ? -ENOBUFS : 0;
+}
+
+static int keep_in_buffer(struct conn *c, struct strview rest)
 {
 	const int r = buf_borrow(&c->in, &c->key->pool->upstream->bufs);
 
 	if (r < 0)
 		return r;
 	return buf_put(&c->in, rest) ? 0 : -ENOBUFS;
+}
+
+int copy_keep(struct conn *c, struct strview rest)
+{
+	if (rest.n == 0) {
+		splice_release(c);
+		return 0;
+	}
+	return c->pipe.in >= 0 ? keep_in_pipe(c, rest) : keep_in_buffer(c, rest);
 }

@@ -1,5 +1,6 @@
 /* The body of an answer that cannot be spliced (TLS at either end, no pipe), read in large pieces into memory that all transfers of the
- * process share: nothing stays in it, for no more is read than the sink has room for.  Worker and keeper. */
+ * process share.  Nothing stays in it: no more is read than the sink has room for, and what it does not take after all goes into a
+ * pipe, or the connection's buffer.  Worker and keeper. */
 #ifndef COPY_H
 #define COPY_H
 
@@ -16,7 +17,8 @@ bool copy_pays(const struct body *b, const struct sink *to);
  * call.  > 0 bytes; 0 = the peer's end; -EAGAIN; -ENOTSUP = not so now: read into the buffer instead; -errno. */
 MUST_CHECK ssize_t copy_fill(struct body *b, struct conn *c, const struct sink *to, size_t max, struct strview *ret_bytes);
 
-/* Keeps in c's buffer, which is empty, what the sink did not take after all.  0; -ENOBUFS; -ENOMEM. */
+/* To be called when the sink was given what came, with what it did not take after all: that is in c's pipe then (c->pipe.held) or
+ * in its buffer.  0; -errno: it is nowhere, and is lost. */
 MUST_CHECK int copy_keep(struct conn *c, struct strview rest);
 
 #endif

@@ -16,7 +16,8 @@ struct sink {
 	 * must come by put.  What may_pipe says holds for the whole of an answer. */
 	ssize_t (*put_pipe)(struct sink *s, int pipe, size_t n);
 	bool (*may_pipe)(const struct sink *s);
-	/* How much put would take now, all but TRANSPORT_REST (transport.h) of it at least; 0 = not known.  NULL = never known. */
+	/* How much put would take now; 0 = little, or not known.  All of it but 64 KiB at least, except where may_pipe: there it
+	 * is a good guess.  NULL = never known. */
 	size_t (*room)(const struct sink *s);
 };
 

@@ -52,13 +52,23 @@ static bool cannot(struct upstream *u, ssize_t n)
 	return true;
 }
 
+int splice_take_pipe(struct conn *c)
+{
+	struct upstream *u = upstream_of(c);
+	const int r = pipes_take(&u->pipes, &c->pipe, loop_now(u->loop));
+
+	if (r == 0)
+		count_pipes(u);
+	return r;
+}
+
 ssize_t splice_fill(struct body *b, struct conn *c, size_t max)
 {
 	struct upstream *u = upstream_of(c);
 
 	if (!c->transport.readable)
 		return -EAGAIN;
-	if (pipes_take(&u->pipes, &c->pipe, loop_now(u->loop)) < 0)
+	if (splice_take_pipe(c) < 0)
 		return -ENOTSUP;
 	buf_return(&c->in, &u->bufs); /* empty, and not needed for as long as this goes on */
 	ssize_t n = fill(b, c, max);
@@ -66,8 +76,6 @@ ssize_t splice_fill(struct body *b, struct conn *c, size_t max)
 		n = -ENOTSUP;
 	if (n <= 0)
 		give_back(c);
-	else
-		count_pipes(u);
 	return n;
 }
 

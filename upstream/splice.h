@@ -22,6 +22,9 @@ MUST_CHECK ssize_t splice_give(struct conn *c, struct sink *to, size_t max);
 /* Moves what the pipe holds, as much as there is room for, into c's buffer, which is empty: bytes or -errno. */
 MUST_CHECK ssize_t splice_take_back(struct conn *c);
 
+/* An empty pipe for c, which has none.  0 or -EAGAIN, as pipes_take. */
+MUST_CHECK int splice_take_pipe(struct conn *c);
+
 /* The connection's exchange is over: its pipe goes back, or is closed with the bytes that are in it. */
 void splice_release(struct conn *c);
 

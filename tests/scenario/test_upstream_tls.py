@@ -364,6 +364,24 @@ def test_bytes_behind_an_answer_never_reach_another_client(start, site, kind):
 
 # --- slow clients ----------------------------------------------------------------------------------------------------------
 
+def test_a_client_that_reads_little_at_a_time(start, site, kind):
+    """What was read for it and its socket did not take waits in a pipe, and comes before what is read next."""
+    data = random.Random(13).randbytes(8 * MIB)
+    serve_blob(site, data=data)
+    relay, sizes = start(kind), random.Random(14)
+    with rawhttp.Connection(relay.port, timeout=20, receive_buffer=16384) as c:
+        c.request(BLOB)
+        assert c.head()[0] == 200
+        parts = [c.data]
+        while sum(map(len, parts)) < len(data):
+            piece = c.sock.recv(sizes.randint(1, 100_000))
+            assert piece
+            parts.append(piece)
+    assert digest(b"".join(parts)) == digest(data)
+    assert relay.stat("regrelay_spliced_bytes_total") > 0, "some of it waited"
+    assert relay.stat("regrelay_pipes") <= 1
+
+
 @pytest.mark.parametrize("way", ["socks5", "connect"])
 def test_a_client_that_stops_reading_holds_nothing(start, site, way):
     data = random.Random(12).randbytes(24 * MIB)
