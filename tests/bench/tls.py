@@ -5,7 +5,7 @@ All have the same certificate (ECDSA P-256), two workers or threads, and a line 
 TLS 1.3 with AES-128-GCM alone.  Bodies over TLS are curl's, several transfers in one process, plain ones drain's; requests and
 handshakes are wrk's, which resumes no session.  Load falls on one relay after the other, and what is printed is the median of
 the rounds, its ratio to the first relay, and half the spread.  Processor time is that of the relay's processes; "of both" has
-the backend's added, which sends in the relay's name or its own, as their buffers will have it.
+the backend's added, which sends in the relay's name or its own, as their buffers will have it.  Memory is anonymous and shared.
 """
 import argparse
 import contextlib
@@ -14,6 +14,8 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
+import ssl
 import statistics
 import sys
 import tempfile
@@ -47,7 +49,7 @@ import peers  # noqa: E402
 from backend import VHOST, Backend  # noqa: E402
 from table import lines_of  # noqa: E402
 from tools import certs  # noqa: E402
-from tools.process import ProcessError, run  # noqa: E402
+from tools.process import ProcessError, run, wait_until  # noqa: E402
 from tools.relay import Relay  # noqa: E402
 
 # What OpenSSL of the clients takes for its defaults.
@@ -153,6 +155,49 @@ if ARGS.side == "clients":
     LOADS["64 new (a handshake each)"] = lambda relay, backend: requests(relay, backend, True)
 
 
+# --- memory --------------------------------------------------------------------------------------------------------------
+
+def _client(relay, target, receive_buffer=None):
+    """A TLS client that has asked for target and read the answer's first bytes."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    plain = socket.socket()
+    if receive_buffer:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    plain.settimeout(30)
+    plain.connect(("127.0.0.1", relay.port))
+    client = context.wrap_socket(plain)
+    client.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert client.recv(4096).startswith(b"HTTP/1.1 200")
+    return client
+
+
+def _settled(relay):
+    """MiB of the tree, once they stay the same for longer than regrelay's stall_grace."""
+    values = []
+
+    def same():
+        values.append(cost.memory(relay))
+        return len(values) > 12 and len(set(values[-12:])) == 1
+    wait_until(same, 60, "the memory to stay the same", interval=0.5)
+    return values[-1]
+
+
+def clients_memory(relay, target, clients, receive_buffer=None):
+    """KiB of each of so many TLS clients that have asked for target and do nothing more."""
+    before = cost.memory(relay)
+    with contextlib.ExitStack() as stack:
+        for _ in range(clients):
+            stack.enter_context(_client(relay, target, receive_buffer))
+        return (_settled(relay) - before) * 1024 / clients
+
+
+MEMORY = {
+    "1000 idle clients: KiB each": lambda relay, backend: clients_memory(relay, backend.manifest, 1000),
+    "100 that stopped reading: KiB each": lambda relay, backend: clients_memory(relay, backend.blob, 100, 4096),
+} if ARGS.side == "clients" else {}
+
+
 def measure(directory):
     """{measure: {relay: [value of each round]}}"""
     found = {}
@@ -169,6 +214,9 @@ def measure(directory):
                 for name in names:
                     for one, value in what(relays[name], backend).items():
                         found.setdefault(f"{load}: {one}", {}).setdefault(name, []).append(value)
+            if number == 0:
+                for what, of in MEMORY.items():
+                    found[what] = {name: [of(relays[name], backend)] for name in names}
             print(f"round {number + 1} of {ARGS.rounds}", file=sys.stderr, flush=True)
     return found
 
