@@ -202,7 +202,7 @@ static int turn_wait_ms(const struct loop *l, int max_wait_ms)
 
 int loop_turn(struct loop *l, int max_wait_ms)
 {
-	struct epoll_event ev[LOOP_BATCH];
+	UNCLEARED struct epoll_event ev[LOOP_BATCH];
 	int n = epoll_wait(l->epoll_fd, ev, LOOP_BATCH, turn_wait_ms(l, max_wait_ms));
 
 	if (n < 0 && errno != EINTR)

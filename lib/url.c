@@ -114,8 +114,8 @@ int url_hostport_parse(struct strview s, struct url_hostport *ret, struct err *r
 
 bool url_host_field_ok(struct strview s)
 {
-	struct url_hostport hp;
-	struct err ignored;
+	UNCLEARED struct url_hostport hp;
+	UNCLEARED struct err ignored;
 
 	return url_hostport_parse(s, &hp, &ignored) == 0;
 }

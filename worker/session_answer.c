@@ -58,7 +58,7 @@ enum step session_fetch(struct session *s)
 {
 	struct service *sv = s->sv;
 	struct fetch_request ask;
-	struct err why;
+	UNCLEARED struct err why;
 
 	request_for_fetch(s->rq, &ask);
 	s->source = fetch_start(sv->upstream, &ask, on_source, &why);
