@@ -1,6 +1,7 @@
 /* The sets of bytes that HTTP's grammar is made of.  Any process. */
 #include "http_octets.h"
 
+#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -16,35 +17,70 @@ const unsigned char http_octets[256] = {
 	['a' ... 'z'] = ALL, ['{'] = HTTP_VALUE, ['|'] = TOK, ['}'] = HTTP_VALUE, ['~'] = ALL, [0x80 ... 0xff] = HTTP_VALUE,
 };
 
+static bool is_in(char c, unsigned char set)
+{
+	return http_octets[(unsigned char)c] & set;
+}
+
 size_t http_span(const char *p, size_t n, unsigned char set)
 {
 	size_t i = 0;
 
-	while (i < n && (http_octets[(unsigned char)p[i]] & set))
+	for (; n - i >= 4; i += 4) {
+		if (!is_in(p[i], set))
+			return i;
+		if (!is_in(p[i + 1], set))
+			return i + 1;
+		if (!is_in(p[i + 2], set))
+			return i + 2;
+		if (!is_in(p[i + 3], set))
+			return i + 3;
+	}
+	while (i < n && is_in(p[i], set))
 		i++;
 	return i;
 }
 
 #define EACH(byte) (UINT64_MAX / 0xff * (byte)) /* that byte, eight times */
 
-/* Is one of the eight below 0x20, or 0x7f?  A byte less what it is compared with borrows into its top bit, which counts only
- * where it was not set before. */
-static bool has_control(uint64_t eight)
+/* The top bits of those of the eight that are below 0x20, or 0x7f.  No byte borrows from or carries into its neighbour: its
+ * top bit is set before the one, cleared before the other. */
+static uint64_t controls(uint64_t eight)
 {
-	const uint64_t del = eight ^ EACH(0x7f);
+	const uint64_t at_least_0x20 = (eight | EACH(0x80)) - EACH(0x20);
+	const uint64_t is_del = (eight & EACH(0x7f)) + EACH(1);
 
-	return (((eight - EACH(0x20)) & ~eight) | ((del - EACH(1)) & ~del)) & EACH(0x80);
+	return (~at_least_0x20 | is_del) & ~eight & EACH(0x80);
+}
+
+static uint64_t load_eight(const char *p)
+{
+	uint64_t eight;
+
+	memcpy(&eight, p, sizeof(eight));
+	return le64toh(eight); /* the first byte is the lowest */
+}
+
+/* Up to the first control, which may be a tab. */
+static size_t span_without_controls(const char *p, size_t n)
+{
+	size_t i = 0;
+
+	for (; n - i >= 8; i += 8) {
+		const uint64_t found = controls(load_eight(p + i));
+		if (found)
+			return i + (size_t)__builtin_ctzll(found) / 8;
+	}
+	while (i < n && (unsigned char)p[i] >= 0x20 && p[i] != 0x7f)
+		i++;
+	return i;
 }
 
 size_t http_span_value(const char *p, size_t n)
 {
-	size_t i = 0;
-	uint64_t eight;
+	size_t i = span_without_controls(p, n);
 
-	for (; n - i >= sizeof(eight); i += sizeof(eight)) {
-		memcpy(&eight, p + i, sizeof(eight));
-		if (has_control(eight)) /* it may be a tab */
-			break;
-	}
-	return i + http_span(p + i, n - i, HTTP_VALUE);
+	while (i < n && p[i] == '\t')
+		i += 1 + span_without_controls(p + i + 1, n - i - 1);
+	return i;
 }
