@@ -72,11 +72,24 @@ static bool fits_one_line(struct strview value)
 	return http_span_value(value.p, value.n) == value.n;
 }
 
+/* Where there is room. */
+static char *put(char *dst, struct strview s)
+{
+	if (s.n)
+		memcpy(dst, s.p, s.n);
+	return dst + s.n;
+}
+
 bool http_put_field(struct buf *b, struct strview name, struct strview value)
 {
-	if (!http_is_token(name) || !fits_one_line(value))
+	const size_t whole = name.n + value.n + SV(": \r\n").n; /* views of memory we hold: the sum cannot wrap */
+
+	if (!http_is_token(name) || !fits_one_line(value) || whole > buf_room(b))
 		return false;
-	if (name.n + value.n + SV(": \r\n").n > buf_room(b)) /* views of memory we hold: the sum cannot wrap */
-		return false;
-	return buf_put(b, name) && buf_put(b, SV(": ")) && buf_put(b, value) && buf_put(b, SV("\r\n"));
+	char *p = put((char *)buf_tail(b), name);
+	p = put(p, SV(": "));
+	p = put(p, value);
+	(void)put(p, SV("\r\n"));
+	buf_filled(b, whole);
+	return true;
 }
