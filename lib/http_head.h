@@ -37,9 +37,14 @@ struct http_head {
 	bool has_length;            /* a valid Content-Length was there (also with HEAD, 304) */
 	bool keep_alive;            /* may the connection carry another message (RFC 9112 9.3) */
 	bool expect_continue;       /* one Expect, of 100-continue (an HTTP/1.0 client does not mean it) */
+	bool connection_names;      /* Connection says more than keep-alive: it may name fields, or close */
 	size_t bytes;               /* length of the head */
+	uint64_t name_lengths;      /* bit n: a name below is n bytes long (modulo 64); what is not there is not looked for */
 	struct http_field field[HTTP_FIELDS_MAX]; /* the first `fields` of them; last, and not cleared: it is 4 KiB */
 };
+
+/* Adds a field, there must be room: the only writer of fields, name_lengths and connection_names but for a clear. */
+void http_head_add(struct http_head *h, struct strview name, struct strview value);
 
 /* The first field of that name (any case); NULL when there is none. */
 const struct http_field *http_head_find(const struct http_head *h, struct strview name);

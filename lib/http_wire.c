@@ -74,12 +74,10 @@ static void slice(const struct gate *g, const char *bytes, struct http_head *h)
 	else
 		slice_status_line(line, h);
 	while (line = cut_line(&rest), line.n) {
-		struct http_field *f = &h->field[h->fields++];
-		struct strview value = line;
+		struct strview name;
 
-		assert(h->fields <= HTTP_FIELDS_MAX);
-		(void)sv_cut(&value, ':', &f->name);
-		f->value = sv_trim(value);
+		(void)sv_cut(&line, ':', &name);
+		http_head_add(h, name, sv_trim(line));
 	}
 	assert(h->fields == g->fields);
 }
@@ -131,7 +129,7 @@ static enum http_framing response_framing(const struct http_head *h, bool chunke
 /* RFC 9112 9.3; close beats keep-alive.  After CONNECT the bytes would belong to another protocol. */
 static bool may_keep_alive(const struct http_head *h)
 {
-	if (http_head_has_token(h, SV("connection"), SV("close")))
+	if (h->connection_names && http_head_has_token(h, SV("connection"), SV("close")))
 		return false;
 	if (h->framing == HTTP_BODY_CLOSE || sv_eq(h->method_text, SV("CONNECT")))
 		return false;
@@ -224,7 +222,7 @@ static bool connection_names_too_much(const struct http_head *h)
 		SV("host"), SV("content-length"), SV("transfer-encoding"), SV("authorization"), SV("cache-control"),
 	};
 
-	if (!http_head_find(h, SV("connection")))
+	if (!h->connection_names)
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
 		if (http_head_has_token(h, SV("connection"), ours[i]))

@@ -52,8 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		FUZZ_ASSERT(sv_eq(buf_view(&b), value));
 	else
 		check_realms(buf_view(&b));
-	head.field[0] = (struct http_field){ SV("WWW-Authenticate"), value };
-	head.fields = 1;
+	head.fields = 0;
+	http_head_add(&head, SV("WWW-Authenticate"), value);
 	offer_read(&head, &offer);
 	FUZZ_ASSERT(offer.realm.n <= sizeof(offer.realm.text));
 	(void)token_server_find(at.registry, sv_make(offer.realm.text, offer.realm.n), &server);

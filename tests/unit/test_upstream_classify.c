@@ -12,10 +12,8 @@ static struct http_head head_of(unsigned status, const char *type)
 {
 	struct http_head h = { .minor = 1, .status = status, .reason = SV("Some Reason") };
 
-	if (type) {
-		h.field[0] = (struct http_field){ SV("content-type"), sv_str(type) };
-		h.fields = 1;
-	}
+	if (type)
+		http_head_add(&h, SV("content-type"), sv_str(type));
 	return h;
 }
 

@@ -24,7 +24,7 @@ static struct http_head head(unsigned status, uint64_t length)
 
 static void add(struct http_head *h, const char *name, const char *value)
 {
-	h->field[h->fields++] = (struct http_field){ sv_str(name), sv_str(value) };
+	http_head_add(h, sv_str(name), sv_str(value));
 }
 
 static struct http_head part(uint64_t length, const char *content_range)

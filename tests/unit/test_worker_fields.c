@@ -17,7 +17,7 @@ static const struct route by_ns = { .registry = &registry, .ns = "four.io" };
 
 static void add(struct http_head *h, const char *name, const char *value)
 {
-	h->field[h->fields++] = (struct http_field){ sv_str(name), sv_str(value) };
+	http_head_add(h, sv_str(name), sv_str(value));
 }
 
 static void request_fields(void **state)
