@@ -1,5 +1,6 @@
 /* The byte gate: one pass over every HTTP head before any parser sees it.  Each state is one function that looks at
- * one byte, so that it cannot matter how the bytes arrived.  Worker, keeper, master, regctl. */
+ * one byte, so that it cannot matter how the bytes arrived; what is usual and whole is passed over at once, and must
+ * leave what those functions would.  Worker, keeper, master, regctl. */
 #include "http_gate.h"
 
 #include <assert.h>
@@ -214,6 +215,69 @@ static void pass_over(struct gate *g, const char *bytes, size_t n)
 	g->line_used += n;
 }
 
+/* How many bytes may be taken at once without coming to a limit of the head, which look() tells. */
+static size_t at_hand(const struct gate *g, size_t n)
+{
+	return g->used + 1 < g->limits.head ? smaller(n, g->limits.head - 1) - g->used : 0;
+}
+
+/* A field line that is whole and good is passed over at once.  Any other one is look()'s, from its first byte. */
+static bool pass_field(struct gate *g, const char *line, size_t n)
+{
+	const size_t name = http_span(line, n, HTTP_TCHAR);
+
+	if (name == 0 || name == n || line[name] != ':' || g->fields == g->limits.fields)
+		return false;
+	const size_t length = name + 1 + http_span_value(line + name + 1, n - name - 1);
+	if (n - length < 2 || line[length] != '\r' || line[length + 1] != '\n' || length > g->limits.line)
+		return false;
+	g->used += length + 2;
+	g->fields++;
+	return true;
+}
+
+/* "HTTP/1.1 200 ", as almost every answer begins. */
+static bool pass_status(struct gate *g, const char *line, size_t n)
+{
+	const size_t length = sizeof("HTTP/1.1 200 ") - 1;
+
+	if (n < length || length > g->limits.line || memcmp(line, "HTTP/1.1 ", 9) != 0 || line[12] != ' ')
+		return false;
+	if (line[9] < '1' || line[9] > '5' || !is_digit((unsigned char)line[10]) || !is_digit((unsigned char)line[11]))
+		return false;
+	g->used += length;
+	g->line_used = length;
+	(void)go(g, S_REASON);
+	return true;
+}
+
+/* "HTTP/1.1\r", as almost every request line ends. */
+static bool pass_version(struct gate *g, const char *line, size_t n)
+{
+	const size_t length = sizeof("HTTP/1.1") - 1;
+
+	if (n <= length || g->line_used + length > g->limits.line || memcmp(line, "HTTP/1.1\r", length + 1) != 0)
+		return false;
+	g->used += length + 1;
+	g->line_used += length;
+	(void)go(g, S_START_LF);
+	return true;
+}
+
+/* What is usual and here to its end need not go byte by byte.  True: it was, and more may be. */
+static bool pass_usual(struct gate *g, const char *bytes, size_t n)
+{
+	const char *rest = bytes + g->used;
+	const size_t left = at_hand(g, n);
+
+	switch (g->state) {
+	case S_FIELD: return pass_field(g, rest, left);
+	case S_STATUS: return g->step == 0 && pass_status(g, rest, left);
+	case S_VERSION: return g->step == 0 && pass_version(g, rest, left);
+	default: return false;
+	}
+}
+
 /* A CR may still follow a line of full length; what else follows makes it too long. */
 static enum gate_verdict look(struct gate *g, unsigned char c)
 {
@@ -234,9 +298,13 @@ void gate_init(struct gate *g, enum gate_side side, const struct gate_limits *li
 
 enum gate_verdict gate_feed(struct gate *g, const char *bytes, size_t n)
 {
-	while (pass_over(g, bytes, n), g->used < n) {
+	while (g->used < n) {
+		if (pass_usual(g, bytes, n))
+			continue;
+		pass_over(g, bytes, n);
+		if (g->used == n)
+			break;
 		const enum gate_verdict v = look(g, (unsigned char)bytes[g->used]);
-
 		if (v != GATE_MORE)
 			return v;
 		if (g->used >= g->limits.head)

@@ -94,6 +94,49 @@ static void a_request_in_parts(void **state)
 	}
 }
 
+/* Fed at once, where the usual is passed over, or byte by byte. */
+static void assert_same_verdict(enum gate_side side, const struct gate_limits *l, const char *text, size_t n)
+{
+	struct gate whole, parts;
+	enum gate_verdict v = GATE_MORE;
+
+	gate_init(&whole, side, l);
+	gate_init(&parts, side, l);
+	const enum gate_verdict at_once = gate_feed(&whole, text, n);
+	for (size_t i = 1; i <= n && v == GATE_MORE; i++)
+		v = gate_feed(&parts, text, i);
+	assert_int_equal(at_once, v);
+	assert_int_equal(whole.used, parts.used);
+	assert_int_equal(whole.fields, parts.fields);
+	assert_int_equal(whole.line_used, parts.line_used);
+	assert_ptr_equal(whole.why, parts.why);
+}
+
+static void heads_at_once_and_by_bytes(void **state)
+{
+	static const struct { enum gate_side side; const char *text; } heads[] = {
+		{ GATE_REQUEST, "GET /v2/ HTTP/1.1\r\nHost: a\r\nA:\r\nBb: \tc d\r\n\r\nmore" },
+		{ GATE_RESPONSE, "HTTP/1.1 200 OK\r\nServer: x\r\nA:\r\nBb: \tc d\r\n\r\nmore" },
+	};
+	static const char strangers[] = "\r\n \t:/019aH\x7f\x80\x1f";
+	char text[80];
+
+	(void)state;
+	for (size_t h = 0; h < ARRAY_LEN(heads); h++) {
+		const size_t n = strlen(heads[h].text);
+		for (size_t line = 1; line < 24; line++)
+			for (size_t whole = 1; whole < n + 2; whole++)
+				for (unsigned fields = 0; fields < 5; fields++)
+					assert_same_verdict(heads[h].side, &(struct gate_limits){ line, whole, fields }, heads[h].text, n);
+		for (size_t at = 0; at < n; at++)
+			for (size_t s = 0; s < sizeof(strangers); s++) { /* with the NUL */
+				memcpy(text, heads[h].text, n);
+				text[at] = strangers[s];
+				assert_same_verdict(heads[h].side, &limits, text, n);
+			}
+	}
+}
+
 static void refusals_have_their_kinds(void **state)
 {
 	(void)state;
@@ -258,6 +301,9 @@ static void spans_end_at_the_first_stranger(void **state)
 				memset(text, c & 1 ? 'a' : 0xa0, sizeof(text));
 				text[at] = (char)c;
 				assert_int_equal(http_span_value(text, n), http_is_value_byte((unsigned char)c) ? n : at);
+				memset(text, 'a', sizeof(text));
+				text[at] = (char)c;
+				assert_int_equal(http_span(text, n, HTTP_TCHAR), http_is_tchar((unsigned char)c) ? n : at);
 			}
 	assert_int_equal(http_span("ab c", 4, HTTP_TCHAR), 2);
 	assert_int_equal(http_span("ab", 2, HTTP_TCHAR), 2);
@@ -277,6 +323,7 @@ int main(void)
 		cmocka_unit_test(limits_to_the_byte),
 		cmocka_unit_test(whole_head_to_the_byte),
 		cmocka_unit_test(a_request_in_parts),
+		cmocka_unit_test(heads_at_once_and_by_bytes),
 		cmocka_unit_test(refusals_have_their_kinds),
 		cmocka_unit_test(framing_of_responses),
 		cmocka_unit_test(hop_by_hop_fields),
