@@ -61,26 +61,47 @@ static uint64_t load_eight(const char *p)
 	return le64toh(eight); /* the first byte is the lowest */
 }
 
-/* Up to the first control, which may be a tab. */
-static size_t span_without_controls(const char *p, size_t n)
+static size_t span_by_eight(const char *p, size_t n)
 {
 	size_t i = 0;
 
-	for (; n - i >= 8; i += 8) {
+	while (n - i >= 8) {
 		const uint64_t found = controls(load_eight(p + i));
-		if (found)
-			return i + (size_t)__builtin_ctzll(found) / 8;
+		i += found ? (size_t)__builtin_ctzll(found) / 8 : 8;
+		if (!found)
+			continue;
+		if (p[i] != '\t')
+			return i;
+		i++;
 	}
-	while (i < n && (unsigned char)p[i] >= 0x20 && p[i] != 0x7f)
+	while (i < n && is_in(p[i], HTTP_VALUE))
 		i++;
 	return i;
 }
 
+/* Thirty-two at a time pays for tokens, and for nothing shorter than this. */
+#define LONG 64
+
+typedef unsigned char sixteen __attribute__((vector_size(16)));
+typedef uint64_t two __attribute__((vector_size(16)));
+
+static bool has_control(const char p[32])
+{
+	sixteen a, b;
+
+	memcpy(&a, p, sizeof(a));
+	memcpy(&b, p + sizeof(a), sizeof(b));
+	const two found = (two)((a < 0x20) | (b < 0x20) | (a == 0x7f) | (b == 0x7f));
+	return found[0] | found[1];
+}
+
 size_t http_span_value(const char *p, size_t n)
 {
-	size_t i = span_without_controls(p, n);
+	size_t i = span_by_eight(p, n < LONG ? n : LONG);
 
-	while (i < n && p[i] == '\t')
-		i += 1 + span_without_controls(p + i + 1, n - i - 1);
-	return i;
+	if (i < LONG)
+		return i;
+	while (n - i >= 32 && !has_control(p + i))
+		i += 32;
+	return i + span_by_eight(p + i, n - i);
 }
