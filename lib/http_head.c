@@ -5,49 +5,27 @@
 #include "http_head.h"
 #include "http_octets.h"
 
-static uint64_t length_bit(struct strview name)
-{
-	return 1ull << (name.n & 63);
-}
-
 void http_head_add(struct http_head *h, struct strview name, struct strview value)
 {
 	assert(h->fields < HTTP_FIELDS_MAX);
 	h->field[h->fields++] = (struct http_field){ name, value };
-	h->name_lengths |= length_bit(name);
-	if (sv_eq_nocase(name, SV("connection")) && !sv_eq_nocase(value, SV("keep-alive")))
+	h->name_lengths |= 1ull << (name.n & 63);
+	if (sv_eq_nocase(name, SV("Connection")) && !sv_eq_nocase(value, SV("keep-alive")))
 		h->connection_names = true;
 }
 
-/* Most of what is looked for is in few heads. */
-static bool may_have(const struct http_head *h, struct strview name)
+const struct http_field *http_head_search(const struct http_head *h, struct strview name)
 {
-	return h->name_lengths & length_bit(name);
-}
-
-const struct http_field *http_head_find(const struct http_head *h, struct strview name)
-{
-	if (!may_have(h, name))
-		return NULL;
 	for (unsigned i = 0; i < h->fields; i++)
 		if (sv_eq_nocase(h->field[i].name, name))
 			return &h->field[i];
 	return NULL;
 }
 
-struct strview http_head_value(const struct http_head *h, struct strview name)
-{
-	const struct http_field *f = http_head_find(h, name);
-
-	return f ? f->value : SV_NONE;
-}
-
-unsigned http_head_count(const struct http_head *h, struct strview name)
+unsigned http_head_search_all(const struct http_head *h, struct strview name)
 {
 	unsigned n = 0;
 
-	if (!may_have(h, name))
-		return 0;
 	for (unsigned i = 0; i < h->fields; i++)
 		n += sv_eq_nocase(h->field[i].name, name);
 	return n;
@@ -65,7 +43,7 @@ static bool list_has(struct strview list, struct strview token)
 
 bool http_head_has_token(const struct http_head *h, struct strview name, struct strview token)
 {
-	if (token.n == 0 || !may_have(h, name))
+	if (token.n == 0 || !http_head_may_have(h, name))
 		return false; /* a list may have empty elements; they say nothing */
 	for (unsigned i = 0; i < h->fields; i++)
 		if (sv_eq_nocase(h->field[i].name, name) && list_has(h->field[i].value, token))
@@ -79,8 +57,8 @@ static bool is_always_hop_by_hop(struct strview name)
 	switch (name.n) {
 	case 2: return sv_eq_nocase(name, SV("te"));
 	case 7: return sv_eq_nocase(name, SV("trailer")) || sv_eq_nocase(name, SV("upgrade"));
-	case 10: return sv_eq_nocase(name, SV("connection")) || sv_eq_nocase(name, SV("keep-alive"));
-	case 17: return sv_eq_nocase(name, SV("transfer-encoding"));
+	case 10: return sv_eq_nocase(name, SV("Connection")) || sv_eq_nocase(name, SV("keep-alive"));
+	case 17: return sv_eq_nocase(name, SV("Transfer-Encoding"));
 	default: return false;
 	}
 }
@@ -89,7 +67,7 @@ bool http_head_is_hop_by_hop(const struct http_head *h, struct strview name)
 {
 	if (name.n > 6 && sv_eq_nocase(sv_make(name.p, 6), SV("proxy-")))
 		return true;
-	return is_always_hop_by_hop(name) || (h->connection_names && http_head_has_token(h, SV("connection"), name));
+	return is_always_hop_by_hop(name) || (h->connection_names && http_head_has_token(h, SV("Connection"), name));
 }
 
 bool http_is_token(struct strview s)

@@ -46,11 +46,34 @@ struct http_head {
 /* Adds a field, there must be room: the only writer of fields, name_lengths and connection_names but for a clear. */
 void http_head_add(struct http_head *h, struct strview name, struct strview value);
 
+/* False: none has a name of that length, as most that are looked for. */
+static inline bool http_head_may_have(const struct http_head *h, struct strview name)
+{
+	return h->name_lengths >> (name.n & 63) & 1;
+}
+
+const struct http_field *http_head_search(const struct http_head *h, struct strview name);
+unsigned http_head_search_all(const struct http_head *h, struct strview name);
+
 /* The first field of that name (any case); NULL when there is none. */
-const struct http_field *http_head_find(const struct http_head *h, struct strview name);
+static inline const struct http_field *http_head_find(const struct http_head *h, struct strview name)
+{
+	return http_head_may_have(h, name) ? http_head_search(h, name) : NULL;
+}
+
 /* Its value, or SV_NONE. */
-struct strview http_head_value(const struct http_head *h, struct strview name);
-unsigned http_head_count(const struct http_head *h, struct strview name);
+static inline struct strview http_head_value(const struct http_head *h, struct strview name)
+{
+	const struct http_field *f = http_head_find(h, name);
+
+	return f ? f->value : SV_NONE;
+}
+
+static inline unsigned http_head_count(const struct http_head *h, struct strview name)
+{
+	return http_head_may_have(h, name) ? http_head_search_all(h, name) : 0;
+}
+
 /* True when a field `name` (a comma list, any of its lines) has that token (any case). */
 bool http_head_has_token(const struct http_head *h, struct strview name, struct strview token);
 /* True for Connection, Keep-Alive, TE, Trailer, Transfer-Encoding, Upgrade, Proxy-*, and what Connection names

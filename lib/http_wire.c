@@ -96,16 +96,16 @@ static void slice(const struct gate *g, const char *bytes, struct http_head *h)
  * coding but chunked, once. */
 static const char *read_framing(struct http_head *h, bool *ret_chunked)
 {
-	const unsigned lengths = http_head_count(h, SV("content-length"));
-	const unsigned codings = http_head_count(h, SV("transfer-encoding"));
-	const struct strview length = http_head_value(h, SV("content-length"));
+	const unsigned lengths = http_head_count(h, SV("Content-Length"));
+	const unsigned codings = http_head_count(h, SV("Transfer-Encoding"));
+	const struct strview length = http_head_value(h, SV("Content-Length"));
 	uint64_t n = 0;
 
 	if (codings && lengths)
 		return "both Content-Length and Transfer-Encoding";
 	if (codings && h->minor == 0)
 		return "Transfer-Encoding in HTTP/1.0";
-	if (codings && (codings > 1 || !sv_eq_nocase(http_head_value(h, SV("transfer-encoding")), SV("chunked"))))
+	if (codings && (codings > 1 || !sv_eq_nocase(http_head_value(h, SV("Transfer-Encoding")), SV("chunked"))))
 		return "a Transfer-Encoding other than chunked";
 	if (lengths > 1)
 		return "more than one Content-Length";
@@ -136,11 +136,11 @@ static enum http_framing response_framing(const struct http_head *h, bool chunke
 /* RFC 9112 9.3; close beats keep-alive.  After CONNECT the bytes would belong to another protocol. */
 static bool may_keep_alive(const struct http_head *h)
 {
-	if (h->connection_names && http_head_has_token(h, SV("connection"), SV("close")))
+	if (h->connection_names && http_head_has_token(h, SV("Connection"), SV("close")))
 		return false;
 	if (h->framing == HTTP_BODY_CLOSE || sv_eq(h->method_text, SV("CONNECT")))
 		return false;
-	return h->minor == 1 || http_head_has_token(h, SV("connection"), SV("keep-alive"));
+	return h->minor == 1 || http_head_has_token(h, SV("Connection"), SV("keep-alive"));
 }
 
 /* --- the second opinion ----------------------------------------------------------------------------------------- */
@@ -232,20 +232,20 @@ static bool connection_names_too_much(const struct http_head *h)
 	if (!h->connection_names)
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
-		if (http_head_has_token(h, SV("connection"), ours[i]))
+		if (http_head_has_token(h, SV("Connection"), ours[i]))
 			return true;
 	return false;
 }
 
 static enum wire_result check_request(struct wire *w, const struct http_head *h)
 {
-	const unsigned hosts = http_head_count(h, SV("host"));
+	const unsigned hosts = http_head_count(h, SV("Host"));
 
 	if (hosts > 1)
 		return refuse(w, WIRE_HOST, "more than one Host");
 	if (hosts == 0 && h->minor > 0)
 		return refuse(w, WIRE_HOST, "no Host");
-	if (hosts == 1 && !url_host_field_ok(http_head_value(h, SV("host"))))
+	if (hosts == 1 && !url_host_field_ok(http_head_value(h, SV("Host"))))
 		return refuse(w, WIRE_HOST, "a malformed Host");
 	if (connection_names_too_much(h))
 		return refuse(w, WIRE_BAD, "Connection names a field that must stay");
@@ -271,8 +271,8 @@ static enum wire_result read_head(struct wire *w, const char *bytes, struct http
 		return refuse(w, WIRE_BAD, "a switch of protocols that nobody asked for");
 	h->framing = request ? request_framing(h, chunked) : response_framing(h, chunked, w->head_request);
 	h->keep_alive = may_keep_alive(h);
-	h->expect_continue = http_head_count(h, SV("expect")) == 1
-	                     && sv_eq_nocase(http_head_value(h, SV("expect")), SV("100-continue"));
+	h->expect_continue = http_head_count(h, SV("Expect")) == 1
+	                     && sv_eq_nocase(http_head_value(h, SV("Expect")), SV("100-continue"));
 	const enum wire_result agreed = second_opinion(w, h, bytes, chunked);
 	return agreed == WIRE_DONE && request ? check_request(w, h) : agreed;
 }

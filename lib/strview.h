@@ -31,10 +31,13 @@ static inline bool sv_eq(struct strview a, struct strview b)
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
-/* ASCII case-insensitive, for header names and hosts.  Most of what is compared differs in its length or first byte. */
+/* ASCII case-insensitive, for header names and hosts.  Most of what is compared differs in its length or first byte, or in
+ * nothing. */
 static inline bool sv_eq_nocase(struct strview a, struct strview b)
 {
-	return a.n == b.n && (a.n == 0 || (((a.p[0] ^ b.p[0]) & ~0x20) == 0 && strncasecmp(a.p, b.p, a.n) == 0));
+	if (a.n != b.n || a.n == 0)
+		return a.n == b.n;
+	return ((a.p[0] ^ b.p[0]) & ~0x20) == 0 && (memcmp(a.p, b.p, a.n) == 0 || strncasecmp(a.p, b.p, a.n) == 0);
 }
 
 static inline bool sv_starts(struct strview s, struct strview prefix)
