@@ -6,15 +6,15 @@
 /* .../blobs/ALGORITHM:HEX or .../manifests/ALGORITHM:HEX; a tag has no colon. */
 static bool names_digest(struct strview path)
 {
-	struct strview rest = path, part, last = SV_NONE, kind = SV_NONE;
+	struct strview rest = path;
 
 	if (!sv_cut(&rest, '?', &path))
 		return false;
-	while (sv_cut(&path, '/', &part)) {
-		kind = last;
-		last = part;
-	}
-	return (sv_eq(kind, SV("blobs")) || sv_eq(kind, SV("manifests"))) && last.n && memchr(last.p, ':', last.n);
+	const char *slash = path.n ? memrchr(path.p, '/', path.n) : NULL;
+	if (!slash)
+		return false;
+	const struct strview before = sv_make(path.p, (size_t)(slash - path.p)), last = sv_from(path, before.n + 1);
+	return last.n && memchr(last.p, ':', last.n) && (sv_ends(before, SV("/blobs")) || sv_ends(before, SV("/manifests")));
 }
 
 /* The only one of its name, or nothing. */
