@@ -103,7 +103,7 @@ static bool put_unless_empty(struct buf *b, struct strview name, struct strview 
 static bool put_own(struct buf *b, const struct fetch_request *rq)
 {
 	const struct conf_registry *r = rq->registry;
-	char text[URL_AUTHORITY_MAX];
+	UNCLEARED char text[URL_AUTHORITY_MAX];
 	const struct strview host = host_field(rq, text);
 	/* What a registry needs to write URLs; a token server or a storage has no use for it. */
 	struct strview forwarded = r->forwarded_host && !rq->at ? host : SV_NONE;
@@ -114,7 +114,7 @@ static bool put_own(struct buf *b, const struct fetch_request *rq)
 	       && put_unless_empty(b, SV("X-Forwarded-Proto"), proto)
 	       && put_unless_empty(b, LOCATION_ID, location_id(rq))
 	       /* What a tunnel or registry compressed could not be resumed, nor compared with its digest. */
-	       && http_put_field(b, SV("Accept-Encoding"), SV("identity"))
+	       && buf_put(b, SV("Accept-Encoding: identity\r\n"))
 	       && put_unless_empty(b, SV("X-Request-Id"), id);
 }
 
