@@ -44,11 +44,11 @@ void log_out_json(struct log_out *o, struct strview s)
 
 void log_out_number(struct log_out *o, int64_t n)
 {
-	char digits[NUM_DIGITS];
-
+	if (o->cap - o->n < 1 + NUM_DIGITS)
+		return;
 	if (n < 0)
-		log_out_raw(o, SV("-"));
-	log_out_raw(o, sv_make(digits, num_put(digits, n < 0 ? -(uint64_t)n : (uint64_t)n)));
+		o->p[o->n++] = '-';
+	o->n += num_put(o->p + o->n, n < 0 ? -(uint64_t)n : (uint64_t)n);
 }
 
 /* Lines come by the thousand in a second, which is written out once.  One thread. */
@@ -133,6 +133,20 @@ size_t log_text_render(const struct log_record *rec, char *line, size_t cap)
 	return o.n;
 }
 
+/* There is room for it. */
+static void json_key(struct log_out *o, struct strview key)
+{
+	char *p = o->p + o->n;
+
+	*p++ = ',';
+	*p++ = '"';
+	memcpy(p, key.p, key.n);
+	p += key.n;
+	*p++ = '"';
+	*p++ = ':';
+	o->n = (size_t)(p - o->p);
+}
+
 size_t log_json_render(const struct log_record *rec, char *line, size_t cap)
 {
 	struct log_out o = { .p = line, .cap = cap - 3 }; /* room for what closes the line */
@@ -147,11 +161,10 @@ size_t log_json_render(const struct log_record *rec, char *line, size_t cap)
 	log_out_number(&o, rec->pid);
 	for (size_t i = 0; i < rec->count; i++) {
 		const struct log_field *f = &rec->fields[i];
-		if (o.cap - o.n < 64 + strlen(f->key) + 6 * f->text.n)
+		const struct strview key = sv_str(f->key);
+		if (o.cap - o.n < 64 + key.n + 6 * f->text.n)
 			continue; /* a field is whole or left out; the line stays JSON */
-		log_out_raw(&o, SV(",\""));
-		log_out_raw(&o, sv_str(f->key));
-		log_out_raw(&o, SV("\":"));
+		json_key(&o, key);
 		if (f->kind == LOG_FIELD_NUMBER) {
 			log_out_number(&o, f->number);
 			continue;

@@ -38,6 +38,7 @@ void log_out_text(struct log_out *o, struct strview s);
 void log_out_json(struct log_out *o, struct strview s);
 /* how and two hex digits; whole or not at all, for half an escape is not JSON. */
 void log_out_hex(struct log_out *o, struct strview how, unsigned char c);
+/* Not at all where the longest would not fit: a number that is cut is another one. */
 void log_out_number(struct log_out *o, int64_t n);
 /* RFC 3339 UTC with milliseconds. */
 void log_out_time(struct log_out *o, uint64_t wall_ms);

@@ -139,6 +139,10 @@ size_t num_put(char dst[NUM_DIGITS], uint64_t n)
 	char digits[NUM_DIGITS];
 	size_t at = sizeof(digits);
 
+	if (n < 10) { /* most of those in a log line */
+		dst[0] = (char)('0' + n);
+		return 1;
+	}
 	do
 		digits[--at] = (char)('0' + n % 10);
 	while (n /= 10);
