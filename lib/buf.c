@@ -78,16 +78,6 @@ void buf_compact(struct buf *b)
 	b->start = 0;
 }
 
-bool buf_put(struct buf *b, struct strview s)
-{
-	if (s.n > buf_room(b))
-		return false;
-	if (s.n)
-		memcpy(buf_tail(b), s.p, s.n);
-	b->end += s.n;
-	return true;
-}
-
 bool buf_put_number(struct buf *b, uint64_t n)
 {
 	char digits[NUM_DIGITS];

@@ -92,8 +92,17 @@ static inline void buf_clear(struct buf *b)
 /* Moves what is held to the front, so that all room is at the tail.  Moves every pointer into b. */
 void buf_compact(struct buf *b);
 
-/* Appends all of s or nothing.  False when there is no room. */
-MUST_CHECK bool buf_put(struct buf *b, struct strview s);
+/* Appends all of s or nothing.  False when there is no room.  Most are literals, whose copy is a store or two here. */
+MUST_CHECK static inline bool buf_put(struct buf *b, struct strview s)
+{
+	if (s.n > buf_room(b))
+		return false;
+	if (s.n)
+		memcpy(buf_tail(b), s.p, s.n);
+	b->end += s.n;
+	return true;
+}
+
 /* Appends n in decimal, all or nothing.  False when there is no room. */
 MUST_CHECK bool buf_put_number(struct buf *b, uint64_t n);
 /* Appends formatted text, all or nothing.  False when there is no room. */

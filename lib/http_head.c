@@ -67,7 +67,7 @@ bool http_head_is_hop_by_hop(const struct http_head *h, struct strview name)
 {
 	if (name.n > 6 && sv_eq_nocase(sv_make(name.p, 6), SV("proxy-")))
 		return true;
-	return is_always_hop_by_hop(name) || (h->connection_names && http_head_has_token(h, SV("Connection"), name));
+	return is_always_hop_by_hop(name) || http_head_names_hop(h, name);
 }
 
 bool http_is_token(struct strview s)

@@ -76,6 +76,11 @@ static inline unsigned http_head_count(const struct http_head *h, struct strview
 
 /* True when a field `name` (a comma list, any of its lines) has that token (any case). */
 bool http_head_has_token(const struct http_head *h, struct strview name, struct strview token);
+/* True when Connection names it, so that it is for the next hop only (RFC 9110 7.6.1). */
+static inline bool http_head_names_hop(const struct http_head *h, struct strview name)
+{
+	return h->connection_names && http_head_has_token(h, SV("Connection"), name);
+}
 /* True for Connection, Keep-Alive, TE, Trailer, Transfer-Encoding, Upgrade, Proxy-*, and what Connection names
  * (RFC 9110 7.6.1). */
 bool http_head_is_hop_by_hop(const struct http_head *h, struct strview name);

@@ -76,5 +76,5 @@ static bool answer_kept(struct strview name)
 
 bool fields_answer_passes(const struct http_head *h, struct strview name)
 {
-	return (answer_kept(name) || has_prefix(name, SV("RateLimit-"))) && !http_head_is_hop_by_hop(h, name);
+	return (answer_kept(name) || has_prefix(name, SV("RateLimit-"))) && !http_head_names_hop(h, name);
 }
