@@ -61,27 +61,6 @@ static uint64_t load_eight(const char *p)
 	return le64toh(eight); /* the first byte is the lowest */
 }
 
-static size_t span_by_eight(const char *p, size_t n)
-{
-	size_t i = 0;
-
-	while (n - i >= 8) {
-		const uint64_t found = controls(load_eight(p + i));
-		i += found ? (size_t)__builtin_ctzll(found) / 8 : 8;
-		if (!found)
-			continue;
-		if (p[i] != '\t')
-			return i;
-		i++;
-	}
-	while (i < n && is_in(p[i], HTTP_VALUE))
-		i++;
-	return i;
-}
-
-/* Thirty-two at a time pays for tokens, and for nothing shorter than this. */
-#define LONG 64
-
 typedef unsigned char sixteen __attribute__((vector_size(16)));
 typedef uint64_t two __attribute__((vector_size(16)));
 
@@ -95,13 +74,36 @@ static bool has_control(const char p[32])
 	return found[0] | found[1];
 }
 
-size_t http_span_value(const char *p, size_t n)
+static size_t span_without_controls(const char *p, size_t n)
 {
-	size_t i = span_by_eight(p, n < LONG ? n : LONG);
+	size_t i = 0;
 
-	if (i < LONG)
-		return i;
 	while (n - i >= 32 && !has_control(p + i))
 		i += 32;
-	return i + span_by_eight(p + i, n - i);
+	return i;
+}
+
+/* A value that is longer may be a token: from there on thirty-two bytes are looked at together. */
+#define LONG 64
+
+size_t http_span_value(const char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (n - i >= 8) {
+		const uint64_t found = controls(load_eight(p + i));
+		if (!found) {
+			i += 8;
+			if (i == LONG)
+				i += span_without_controls(p + i, n - i);
+			continue;
+		}
+		i += (size_t)__builtin_ctzll(found) / 8;
+		if (p[i] != '\t')
+			return i;
+		i++;
+	}
+	while (i < n && is_in(p[i], HTTP_VALUE))
+		i++;
+	return i;
 }
