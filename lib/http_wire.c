@@ -27,17 +27,6 @@ static enum wire_result refuse(struct wire *w, enum wire_result result, const ch
 
 /* --- slicing ---------------------------------------------------------------------------------------------------- */
 
-/* Cuts the first line off *rest, without its CRLF.  The gate has seen to it that every line has one. */
-static struct strview cut_line(struct strview *rest)
-{
-	const char *lf = memchr(rest->p, '\n', rest->n);
-
-	assert(lf && lf > rest->p);
-	const struct strview line = sv_make(rest->p, (size_t)(lf - rest->p) - 1);
-	*rest = sv_from(*rest, line.n + 2);
-	return line;
-}
-
 /* METHOD SP target SP HTTP/1.x */
 static void slice_request_line(struct strview line, struct http_head *h)
 {
@@ -63,29 +52,32 @@ static void slice_status_line(struct strview line, struct http_head *h)
 	h->reason = sv_from(line, 13);
 }
 
-/* name: value, cut off *rest.  The gate has seen to the colon. */
-static void slice_field(struct strview *rest, struct http_head *h)
+/* name: value CRLF, which begin at p; the gate has seen to colon and LF.  Returns what follows. */
+static const char *slice_field(const char *p, const char *end, struct http_head *h)
 {
-	const char *colon = memchr(rest->p, ':', rest->n);
+	const char *colon = memchr(p, ':', (size_t)(end - p));
 
 	assert(colon);
-	const struct strview name = sv_make(rest->p, (size_t)(colon - rest->p));
-	*rest = sv_from(*rest, name.n + 1);
-	http_head_add(h, name, sv_trim(cut_line(rest)));
+	const char *value = colon + 1, *lf = memchr(value, '\n', (size_t)(end - value));
+	assert(lf && lf > value);
+	http_head_add(h, sv_make(p, (size_t)(colon - p)), sv_trim(sv_make(value, (size_t)(lf - value) - 1)));
+	return lf + 1;
 }
 
 static void slice(const struct gate *g, const char *bytes, struct http_head *h)
 {
-	struct strview rest = sv_make(bytes + g->start, g->used - g->start);
-	const struct strview line = cut_line(&rest);
+	const char *p = bytes + g->start, *end = bytes + g->used, *lf = memchr(p, '\n', (size_t)(end - p));
+
+	assert(lf && lf > p);
+	const struct strview line = sv_make(p, (size_t)(lf - p) - 1);
 
 	h->bytes = g->used;
 	if (g->side == GATE_REQUEST)
 		slice_request_line(line, h);
 	else
 		slice_status_line(line, h);
-	while (rest.p[0] != '\r')
-		slice_field(&rest, h);
+	for (p = lf + 1; *p != '\r';)
+		p = slice_field(p, end, h);
 	assert(h->fields == g->fields);
 }
 

@@ -1,15 +1,6 @@
 /* A borrowed piece of text: pointer and length, not terminated.  Any process. */
 #include "strview.h"
 
-struct strview sv_trim(struct strview s)
-{
-	while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
-		s = sv_from(s, 1);
-	while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
-		s.n--;
-	return s;
-}
-
 bool sv_cut(struct strview *s, char sep, struct strview *ret_part)
 {
 	if (!s->p)

@@ -58,7 +58,14 @@ static inline struct strview sv_from(struct strview s, size_t n)
 }
 
 /* s without spaces and tabs at both ends (OWS, RFC 9110 5.6.3). */
-struct strview sv_trim(struct strview s);
+static inline struct strview sv_trim(struct strview s)
+{
+	while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
+		s = sv_from(s, 1);
+	while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+		s.n--;
+	return s;
+}
 
 /* Cuts the part before the first sep off *s into *ret_part; false when *s is used up.  A text that ends in
  * sep yields an empty last part. */
