@@ -10,6 +10,7 @@
 
 #include "conf_build.h"
 #include "conf_login.h"
+#include "secret.h"
 #include "sha256.h"
 #include "tls_context.h"
 
@@ -66,6 +67,8 @@ static void proxy_free(struct conf_proxy *p)
 		return;
 	section_free(CONF_PROXY, p);
 	conf_login_free(p->basic);
+	free(p->client_chain);
+	secret_free(p->client_key);
 	free(p->name);
 	free(p);
 }

@@ -113,7 +113,8 @@ struct conf_proxy {
 	char *location_id;           /* "" = none */
 	enum conf_auth auth;
 	char *credentials, *auth_file, *token_file, *token_resource, *ca_file;
-	char *tls_client_certificate, *tls_client_key;
+	char *tls_client_certificate, *tls_client_key; /* both or none */
+	char *client_chain, *client_key; /* what is in them (PEM), for the token service; NULL = none.  Secret: shown nowhere */
 	struct conf_list socks_methods;
 	unsigned char socks_method[CONF_SOCKS_METHODS]; /* offered, in this order (enum conf_socks_method) */
 	unsigned socks_method_count; /* 0 unless protocol is socks5 */
@@ -201,8 +202,9 @@ uint64_t conf_files_fingerprint(const struct conf *c);
  * comment and secrets masked. */
 int conf_dump(const struct conf *c, int fd);
 
-/* Tells each key whose value (or the file it names, of authorization and tls_certificate) is another in b than in a, and each section that one of them lacks: what is
- * "[section NAME] key" or "[section NAME]"; needs_restart: a running daemon cannot take it over. */
+/* Tells each key whose value (or what the file that it names says, of certificates, authorization and auth_file) is another in b
+ * than in a, and each section that one of them lacks: what is "[section NAME] key" or "[section NAME]"; needs_restart: a running
+ * daemon cannot take it over. */
 struct conf_diff {
 	void (*visit)(struct conf_diff *d, const char *what, bool needs_restart);
 };

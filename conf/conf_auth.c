@@ -16,21 +16,27 @@ static int line_of(const struct conf_build *b, unsigned i, enum conf_key_index k
 	return conf_origin(b->c->origins, CONF_PROXY, i)[key];
 }
 
-static void check_binding(struct conf_build *b, unsigned i, const struct conf_proxy *p)
+static void check_binding(struct conf_build *b, unsigned i, struct conf_proxy *p)
 {
+	const struct conf_pair pair = { CONF_PROXY, i, CONF_KEY_proxy_tls_client_certificate, CONF_KEY_proxy_tls_client_key };
 	const int line = line_of(b, i, CONF_KEY_proxy_credentials);
 	struct conf_binding binding;
 	struct err why;
 
-	if (conf_binding_read(p->credentials, p->token_resource, &binding, &why) < 0) {
+	if (!conf_pair_read(b, &pair, &p->client_chain, &p->client_key))
+		return; /* what a binding lacks without it would be a false lead */
+	if (conf_binding_read(p, &binding, &why) < 0) {
 		build_mistake(b, line, "credentials: %s", why.text);
 		return;
 	}
 	struct tls_context *tls = conf_tls_client(p->ca_file, &why);
+	const bool bad = tls && binding.certificate
+	                 && tls_context_certificate(tls, sv_str(binding.certificate), sv_str(binding.key), &why) < 0;
 	if (!tls)
 		build_mistake(b, p->ca_file[0] ? line_of(b, i, CONF_KEY_proxy_ca_file) : line, "ca_file: %s", why.text);
-	else if (binding.certificate
-	         && tls_context_certificate(tls, sv_str(binding.certificate), sv_str(binding.key), &why) < 0)
+	else if (bad && p->client_chain)
+		conf_pair_refuse(b, &pair, &why);
+	else if (bad)
 		build_mistake(b, line, "credentials: %s: %s", p->credentials, why.text);
 	tls_context_free(tls);
 	conf_binding_free(&binding);
@@ -59,7 +65,7 @@ static void check_idle(struct conf_build *b, unsigned i, enum conf_key_index key
 
 void conf_check_auth(struct conf_build *b, unsigned i)
 {
-	const struct conf_proxy *p = b->c->proxy[i];
+	struct conf_proxy *p = b->c->proxy[i];
 	const int line = line_of(b, i, CONF_KEY_proxy_auth);
 
 	if (p->auth == CONF_AUTH_NONE || p->auth == CONF_AUTH_BASIC) {
@@ -69,6 +75,8 @@ void conf_check_auth(struct conf_build *b, unsigned i)
 	if (!p->credentials[0]) {
 		check_idle(b, i, CONF_KEY_proxy_token_resource, "credentials");
 		check_idle(b, i, CONF_KEY_proxy_ca_file, "credentials");
+		check_idle(b, i, CONF_KEY_proxy_tls_client_certificate, "credentials");
+		check_idle(b, i, CONF_KEY_proxy_tls_client_key, "credentials");
 	}
 	if (p->auth != CONF_AUTH_BEARER && p->auth != CONF_AUTH_SERVICE_TOKEN)
 		return;

@@ -141,47 +141,68 @@ static int take_url(const char *where, const char *text, const char *resource, s
 	return b->path ? 0 : err_sys(reterr, -ENOMEM, "%s", where);
 }
 
-static int take(const char *where, struct raw *raw, const char *resource, struct conf_binding *b, struct err *reterr)
+/* The certificate that the token service is shown, if any. */
+static int take_pair(const char *where, char **text, const struct conf_proxy *p, struct conf_binding *b, struct err *reterr)
 {
-	char **text = raw->text;
-	const bool x509 = text[CERTIFICATE] && text[KEY] && !text[CLIENT_SECRET];
-	const char *url = x509 && text[CERT_URL] ? text[CERT_URL] : text[TOKEN_URL] ? text[TOKEN_URL] : text[URL];
+	const bool own = text[CERTIFICATE] && text[KEY];
 
-	if (!text[CLIENT_ID] || !text[CLIENT_ID][0])
-		return missing(where, "clientid", reterr);
-	if (!x509 && !text[CLIENT_SECRET])
-		return missing(where, "clientsecret, nor a certificate and its key", reterr);
-	if (!url)
-		return missing(where, x509 ? "certurl" : "token_service_url", reterr);
-	if (!is_visible(text[CLIENT_ID]) || (!x509 && !is_visible(text[CLIENT_SECRET])))
-		return err_set(reterr, -EINVAL, "%s: a control character in clientid or clientsecret", where);
-	int r = take_url(where, url, resource, b, reterr);
-	if (r < 0)
-		return r;
-	b->client_id = TAKE(text[CLIENT_ID]);
-	if (x509) {
+	if (own && p->client_chain)
+		return err_set(reterr, -EINVAL, "%s: the service binding has a certificate and a key of its own: tls_client_certificate "
+		               "is for one that has none", where);
+	if (p->client_chain) {
+		b->certificate = strdup(p->client_chain);
+		b->key = strdup(p->client_key);
+		return b->certificate && b->key ? 0 : err_sys(reterr, -ENOMEM, "%s", where);
+	}
+	if (own && !text[CLIENT_SECRET]) {
 		b->certificate = TAKE(text[CERTIFICATE]);
 		b->key = TAKE(text[KEY]);
-	} else {
-		b->client_secret = TAKE(text[CLIENT_SECRET]);
 	}
 	return 0;
 }
 
-int conf_binding_read(const char *credentials, const char *resource, struct conf_binding *ret, struct err *reterr)
+static int take_client(const char *where, char **text, struct conf_binding *b, struct err *reterr)
+{
+	if (!text[CLIENT_ID] || !text[CLIENT_ID][0])
+		return missing(where, "clientid", reterr);
+	if (!b->certificate && !text[CLIENT_SECRET])
+		return missing(where, "clientsecret, nor a certificate and its key", reterr);
+	if (!is_visible(text[CLIENT_ID]) || (text[CLIENT_SECRET] && !is_visible(text[CLIENT_SECRET])))
+		return err_set(reterr, -EINVAL, "%s: a control character in clientid or clientsecret", where);
+	b->client_id = TAKE(text[CLIENT_ID]);
+	b->client_secret = TAKE(text[CLIENT_SECRET]);
+	return 0;
+}
+
+static int take(const char *where, char **text, const struct conf_proxy *p, struct conf_binding *b, struct err *reterr)
+{
+	int r = take_pair(where, text, p, b, reterr);
+
+	if (r == 0)
+		r = take_client(where, text, b, reterr);
+	if (r < 0)
+		return r;
+	const bool x509 = !b->client_secret;
+	const char *url = x509 && text[CERT_URL] ? text[CERT_URL] : text[TOKEN_URL] ? text[TOKEN_URL] : text[URL];
+	if (!url)
+		return missing(where, x509 ? "certurl" : "token_service_url", reterr);
+	return take_url(where, url, p->token_resource, b, reterr);
+}
+
+int conf_binding_read(const struct conf_proxy *p, struct conf_binding *ret, struct err *reterr)
 {
 	struct conf_binding b = { .path = NULL };
 	struct raw raw = { { NULL } };
 	char path[PATH_MAX];
 	struct stat st;
-	int r = secret_path(credentials, path, sizeof(path), reterr);
+	int r = secret_path(p->credentials, path, sizeof(path), reterr);
 
 	if (r == 0 && stat(path, &st) < 0)
 		r = err_sys(reterr, -errno, "%s", path);
 	if (r == 0)
 		r = S_ISDIR(st.st_mode) ? read_directory(path, &raw, reterr) : read_json(path, &raw, reterr);
 	if (r == 0)
-		r = take(path, &raw, resource, &b, reterr);
+		r = take(path, raw.text, p, &b, reterr);
 	raw_done(&raw);
 	if (r < 0) {
 		conf_binding_free(&b);

@@ -50,12 +50,21 @@ void conf_check_location(struct conf_build *b, int line, const char *id, const s
 void conf_check_tls(struct conf_build *b, unsigned i);
 /* Reads the relay's own credentials for registry i, if it has any.  Notes mistakes. */
 void conf_check_login(struct conf_build *b, unsigned i);
+/* A certificate and its key: two keys of one section that name a file each. */
+struct conf_pair {
+	enum conf_section section;
+	unsigned i;
+	enum conf_key_index certificate, key;
+};
+/* Reads both files, PEM as they say.  True: *ret_chain and *ret_key are the caller's (secret_free), or as before when neither is
+ * named.  False: one is named without the other, or cannot be read; noted. */
+MUST_CHECK bool conf_pair_read(struct conf_build *b, const struct conf_pair *p, char **ret_chain, char **ret_key);
+/* Notes what tls_context_certificate said of them, where the file that it is about is named. */
+void conf_pair_refuse(struct conf_build *b, const struct conf_pair *p, const struct err *why);
 /* Reads the certificate of the listeners, if there is one.  Notes mistakes. */
 void conf_check_certificate(struct conf_build *b);
 /* Reads the lists of other hosts of registry i.  Notes mistakes. */
 void conf_check_hosts(struct conf_build *b, unsigned i);
 void conf_hosts_free(struct conf_hosts *h);
-/* Keys without an effect so far that have another value than their default; of the first `configured` proxies. */
-void conf_refuse_unbuilt(struct conf_build *b, unsigned configured);
 
 #endif

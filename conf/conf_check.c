@@ -268,5 +268,4 @@ void conf_check(struct conf_build *b)
 		check_registry(b, i, configured);
 	choose_default(b);
 	collect_names(b);
-	conf_refuse_unbuilt(b, configured);
 }

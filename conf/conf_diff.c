@@ -46,20 +46,51 @@ static const struct conf_registry *registry_named(const struct conf *c, const ch
 	return NULL;
 }
 
-/* The same file may say something else. */
-static void compare_login(const struct conf_registry *a, const struct conf_registry *b, struct conf_diff *d)
+/* What a key names may say something else without the key having changed. */
+static void compare_content(enum conf_section s, const char *name, const char *key, const char *a, const char *b, bool same,
+                            struct conf_diff *d)
 {
 	char what[128];
 
-	if (a->login && b->login && strcmp(a->authorization, b->authorization) == 0
-	    && strcmp(a->login->value, b->login->value) != 0)
-		d->visit(d, title(CONF_REGISTRY, b->name, "authorization", what, sizeof(what)), false);
+	if (!same && strcmp(a, b) == 0)
+		d->visit(d, title(s, name, key, what, sizeof(what)), false);
 }
 
-static void compare_certificate(const struct conf_listen *a, const struct conf_listen *b, struct conf_diff *d)
+static bool same_text(const char *a, const char *b)
 {
-	if (a->tls && b->tls && strcmp(a->tls_certificate, b->tls_certificate) == 0 && !tls_context_same(a->tls, b->tls))
-		d->visit(d, "[listen] tls_certificate", false);
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_login(const struct conf_login *a, const struct conf_login *b)
+{
+	return same_text(a ? a->value : NULL, b ? b->value : NULL);
+}
+
+static bool same_certificate(const struct tls_context *a, const struct tls_context *b)
+{
+	return a && b ? tls_context_same(a, b) : a == b;
+}
+
+static void compare_listen(const struct conf_listen *a, const struct conf_listen *b, struct conf_diff *d)
+{
+	compare_section(CONF_LISTEN, NULL, a, b, d);
+	compare_content(CONF_LISTEN, NULL, "tls_certificate", a->tls_certificate, b->tls_certificate, same_certificate(a->tls, b->tls), d);
+}
+
+static void compare_proxy(const struct conf_proxy *a, const struct conf_proxy *b, struct conf_diff *d)
+{
+	compare_section(CONF_PROXY, b->name, a, b, d);
+	compare_content(CONF_PROXY, b->name, "auth_file", a->auth_file, b->auth_file, same_login(a->basic, b->basic), d);
+	compare_content(CONF_PROXY, b->name, "tls_client_certificate", a->tls_client_certificate, b->tls_client_certificate,
+	                same_text(a->client_chain, b->client_chain), d);
+}
+
+static void compare_registry(const struct conf_registry *a, const struct conf_registry *b, struct conf_diff *d)
+{
+	compare_section(CONF_REGISTRY, b->name, a, b, d);
+	compare_content(CONF_REGISTRY, b->name, "authorization", a->authorization, b->authorization, same_login(a->login, b->login), d);
+	compare_content(CONF_REGISTRY, b->name, "tls_client_certificate", a->tls_client_certificate, b->tls_client_certificate,
+	                !a->tls || !b->tls || tls_context_same(a->tls, b->tls), d);
 }
 
 static void compare_named(const struct conf *a, const struct conf *b, struct conf_diff *d)
@@ -67,14 +98,12 @@ static void compare_named(const struct conf *a, const struct conf *b, struct con
 	for (unsigned i = 0; i < a->proxies; i++) {
 		const struct conf_proxy *other = proxy_named(b, a->proxy[i]->name);
 		if (other && !a->proxy[i]->direct)
-			compare_section(CONF_PROXY, other->name, a->proxy[i], other, d);
+			compare_proxy(a->proxy[i], other, d);
 	}
 	for (unsigned i = 0; i < a->registries; i++) {
 		const struct conf_registry *other = registry_named(b, a->registry[i]->name);
-		if (!other)
-			continue;
-		compare_section(CONF_REGISTRY, other->name, a->registry[i], other, d);
-		compare_login(a->registry[i], other, d);
+		if (other)
+			compare_registry(a->registry[i], other, d);
 	}
 }
 
@@ -94,8 +123,7 @@ static void tell_missing(const struct conf *of, const struct conf *other, struct
 void conf_compare(const struct conf *a, const struct conf *b, struct conf_diff *d)
 {
 	compare_section(CONF_MASTER, NULL, &a->master, &b->master, d);
-	compare_section(CONF_LISTEN, NULL, &a->listen, &b->listen, d);
-	compare_certificate(&a->listen, &b->listen, d);
+	compare_listen(&a->listen, &b->listen, d);
 	compare_section(CONF_ADMIN, NULL, &a->admin, &b->admin, d);
 	compare_section(CONF_LOG, NULL, &a->log, &b->log, d);
 	compare_named(a, b, d);

@@ -19,6 +19,8 @@ static const enum conf_key_index named[] = {
 	CONF_KEY_listen_tls_key,
 	CONF_KEY_proxy_ca_file,
 	CONF_KEY_proxy_auth_file,
+	CONF_KEY_proxy_tls_client_certificate,
+	CONF_KEY_proxy_tls_client_key,
 	CONF_KEY_registry_authorization,
 	CONF_KEY_registry_ca_file,
 	CONF_KEY_registry_tls_client_certificate,

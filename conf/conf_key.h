@@ -27,7 +27,7 @@ enum conf_kind {
 	KIND_SANDBOX, KIND_LEVEL, KIND_FORMAT, KIND_PROTOCOL, KIND_FORM, KIND_AUTH, KIND_SCHEME, KIND_PROTO
 };
 
-enum conf_when { CONF_WHEN_BUILT, CONF_WHEN_START, CONF_WHEN_LATER };
+enum conf_when { CONF_WHEN_BUILT, CONF_WHEN_START };
 
 struct conf_key {
 	enum conf_section section;

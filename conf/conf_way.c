@@ -158,19 +158,13 @@ static void refuse_keys(struct conf_build *b, unsigned i, const struct conf_regi
 
 static void read_certificate(struct conf_build *b, unsigned i, struct conf_registry *r)
 {
+	const struct conf_pair pair = { CONF_REGISTRY, i, CONF_KEY_registry_tls_client_certificate, CONF_KEY_registry_tls_client_key };
 	CLEANUP(secret_free_p) char *chain = NULL, *key = NULL;
-	const int line = registry_line(b, i, CONF_KEY_registry_tls_client_certificate);
-	const int key_line = registry_line(b, i, CONF_KEY_registry_tls_client_key);
 	struct err why;
 
-	if (!r->tls_client_certificate[0] || !r->tls_client_key[0])
-		build_mistake(b, line ? line : key_line, "tls_client_certificate and tls_client_key: one needs the other");
-	else if (secret_read_written(r->tls_client_certificate, &chain, NULL, &why) < 0)
-		build_mistake(b, line, "tls_client_certificate: %s", why.text);
-	else if (secret_read_written(r->tls_client_key, &key, NULL, &why) < 0)
-		build_mistake(b, key_line, "tls_client_key: %s", why.text);
-	else if (tls_context_certificate(r->tls, sv_str(chain), sv_str(key), &why) < 0)
-		build_mistake(b, line, "tls_client_certificate: %s: %s", r->tls_client_certificate, why.text);
+	if (conf_pair_read(b, &pair, &chain, &key) && chain
+	    && tls_context_certificate(r->tls, sv_str(chain), sv_str(key), &why) < 0)
+		conf_pair_refuse(b, &pair, &why);
 }
 
 static void make_context(struct conf_build *b, unsigned i, struct conf_registry *r)
@@ -183,7 +177,7 @@ static void make_context(struct conf_build *b, unsigned i, struct conf_registry 
 	r->tls = conf_tls_client(r->ca_file, &why);
 	if (!r->tls)
 		build_mistake(b, line, "ca_file: %s", why.text);
-	else if (r->tls_client_certificate[0] || r->tls_client_key[0])
+	else
 		read_certificate(b, i, r);
 }
 

@@ -17,7 +17,6 @@ conf_librrconf_a_SOURCES = \
 	conf/conf_login.c conf/conf_login.h \
 	conf/conf_parse.c \
 	conf/conf_tls.c \
-	conf/conf_unbuilt.c \
 	conf/conf_value.c \
 	conf/conf_way.c \
 	conf/conf_words.c conf/conf_words.h

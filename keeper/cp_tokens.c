@@ -134,7 +134,7 @@ static void on_answer(struct post *p)
 
 	tls_context_free(TAKE(t->tls));
 	if (p->status == 0) {
-		bad(t, strstr(p->error, "certificate:") != NULL, p->error);
+		bad(t, p->final, p->error);
 	} else if (p->status != 200) {
 		token_answer_why(p->body, words, sizeof(words));
 		(void)snprintf(why, sizeof(why), "%.60s answers %u%s%s", p->at.host, p->status, words[0] ? ": " : "", words);
@@ -172,7 +172,7 @@ static void ask_service(struct cp_token *t)
 	struct conf_binding b;
 	struct err e;
 
-	if (conf_binding_read(t->proxy->credentials, t->proxy->token_resource, &b, &e) < 0) {
+	if (conf_binding_read(t->proxy, &b, &e) < 0) {
 		bad(t, true, e.text);
 		return;
 	}

@@ -70,6 +70,7 @@ static void finish(struct post *p)
 static void fail(struct post *p, const char *what, const char *why)
 {
 	p->status = 0;
+	p->final = tls_is_final(&p->transport);
 	if (snprintf(p->error, sizeof(p->error), "%.60s:%u %s%s%.80s", p->at.host, p->at.port, what, why[0] ? ": " : "", why) < 0)
 		p->error[0] = '\0'; /* what is too long is cut */
 	finish(p);
@@ -312,6 +313,7 @@ void post_start(struct post *p, const struct url_hostport *at, const char *path,
 	p->tls = tls;
 	p->budget_ms = budget_ms;
 	p->status = 0;
+	p->final = false;
 	p->next = 0;
 	buf_wipe(&p->in, &p->bufs);
 	buf_wipe(&p->text, &p->bufs);

@@ -25,6 +25,7 @@ struct post {
 	unsigned status;      /* of the answer; 0 = none came, and error says why */
 	struct strview body;  /* of the answer */
 	char error[160];      /* one line, no secrets */
+	bool final;           /* of an error: one side does not accept what the other is or can, and will not the next time */
 
 	/* the one that runs */
 	struct loop *loop;

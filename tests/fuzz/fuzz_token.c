@@ -27,7 +27,8 @@ static void check_files(const uint8_t *data, size_t size)
 	struct conf_login *login = NULL;
 	struct conf_binding binding;
 	struct err why;
-	char path[64];
+	char path[64], text[] = "C";
+	struct conf_proxy proxy = { .credentials = path, .token_resource = text + 1 };
 	const int fd = fuzz_file(data, size, path);
 
 	if (conf_login_read(path, &fuzz_conf()->registry[0]->host, &login, &why) == 0) {
@@ -36,9 +37,13 @@ static void check_files(const uint8_t *data, size_t size)
 			FUZZ_ASSERT(*p >= 0x20 && *p < 0x7f);
 		conf_login_free(login);
 	}
-	if (conf_binding_read(path, "", &binding, &why) == 0) {
+	for (int shown = 0; shown < 2; shown++) {
+		proxy.client_chain = proxy.client_key = shown ? text : NULL;
+		if (conf_binding_read(&proxy, &binding, &why) < 0)
+			continue;
 		FUZZ_ASSERT(binding.at.port && binding.path[0] == '/' && binding.client_id[0]);
-		FUZZ_ASSERT(!binding.client_secret != !binding.certificate);
+		FUZZ_ASSERT(!binding.certificate == !binding.key);
+		FUZZ_ASSERT(shown ? binding.certificate != NULL : !binding.client_secret != !binding.certificate);
 		conf_binding_free(&binding);
 	}
 	(void)close(fd);

@@ -84,11 +84,12 @@ def test_one_token_for_all_workers(start, standin, uaa):
     assert relay.stat("regrelay_proxy_token_fetches_total", result="ok") == 1
 
 
-@pytest.mark.parametrize("how", ["json", "x509", "ias", "full url"])
+@pytest.mark.parametrize("how", ["json", "x509", "x509 in files", "secret and x509 in files", "ias", "full url"])
 def test_shapes_of_bindings(how, tmp_path, stack, start, standin, ca):
-    uaa = stack.enter_context(OAuth(tmp_path / "uaa2", authority=ca, mutual=how == "x509"))
+    uaa = stack.enter_context(OAuth(tmp_path / "uaa2", authority=ca, mutual="x509" in how))
     standin.set(token_key=uaa.key)
     keys = {"ca_file": ca.certificate}
+    pair = ca.issue("relay", client=True)
     if how == "json":
         keys["credentials"] = uaa.bind_json(tmp_path / "binding.json")
     elif how == "full url":
@@ -97,16 +98,63 @@ def test_shapes_of_bindings(how, tmp_path, stack, start, standin, ca):
         uaa.set(path="/oauth2/token", resource="urn:sap:identity:application:service:id:1 &x")
         keys |= {"credentials": uaa.bind(tmp_path / "b", url="url"),
                  "token_resource": "urn:sap:identity:application:service:id:1 &x"}
+    elif how == "secret and x509 in files":
+        uaa.set(clients={uaa.client: uaa.secret})
+        keys["credentials"] = uaa.bind(tmp_path / "b")
+    elif how == "x509 in files":
+        keys["credentials"] = bind_certificate(tmp_path / "b.json", uaa)
     else:
-        pair = ca.issue("relay", client=True)
-        binding = {"clientid": uaa.client, "certificate": pair.certificate.read_text(), "key": pair.key.read_text(),
-                   "certurl": uaa.url, "url": "https://unused.example"}
-        (tmp_path / "b.json").write_text(json.dumps(binding))
-        keys["credentials"] = tmp_path / "b.json"
+        keys["credentials"] = bind_certificate(tmp_path / "b.json", uaa, certificate=pair.certificate.read_text(),
+                                               key=pair.key.read_text())
+    if "files" in how:
+        keys |= {"tls_client_certificate": pair.certificate, "tls_client_key": pair.key}
     relay = start(**keys)
     assert ping(relay).status == 200
     assert len(uaa.requests()) == 1
-    assert ("client_secret" in uaa.requests()[0].body) == (how != "x509")
+    assert ("client_secret" in uaa.requests()[0].body) == ("secret" in how or "x509" not in how)
+
+
+def bind_certificate(path, uaa, **more):
+    """A binding of a client that needs no secret."""
+    path.write_text(json.dumps({"clientid": uaa.client, "certurl": uaa.url, "url": "https://unused.example", **more}))
+    return path
+
+
+# --- a certificate in files of its own -------------------------------------------------------------------------------------
+
+@pytest.fixture
+def mutual(tmp_path, stack, standin, ca):
+    """A token service that wants a certificate, and a relay's keys: its own certificate is one of another CA."""
+    uaa = stack.enter_context(OAuth(tmp_path / "mutual", authority=ca, mutual=True))
+    standin.set(token_key=uaa.key)
+    pair = certs.Authority(tmp_path / "other").issue("relay", client=True)
+    uaa.keys = {"credentials": bind_certificate(tmp_path / "b.json", uaa), "ca_file": ca.certificate,
+                "tls_client_certificate": pair.certificate, "tls_client_key": pair.key}
+    return uaa
+
+
+def test_a_changed_client_certificate_is_taken_over(start, mutual, ca):
+    relay = start(**mutual.keys)
+    status, error, text = failure(relay)
+    assert (status, error) == (503, "proxy-token-missing") and "certificate" in text and not mutual.requests()
+    new = ca.issue("relay", client=True)
+    new.key.rename(mutual.keys["tls_client_key"])
+    new.certificate.rename(mutual.keys["tls_client_certificate"])
+    relay.wait_stat("regrelay_config_reloads_total", 1, result="ok")
+    wait_until(lambda: ping(relay).status == 200, 20, "a pull with the token for the new certificate")
+    assert len(mutual.requests()) == 1
+
+
+def test_a_binding_that_gets_a_certificate_of_its_own_is_refused(start, mutual, ca, tmp_path):
+    pair = ca.issue("relay", client=True)
+    relay = start(**mutual.keys | {"tls_client_certificate": pair.certificate, "tls_client_key": pair.key})
+    assert ping(relay).status == 200
+    new = bind_certificate(tmp_path / "new.json", mutual, certificate=pair.certificate.read_text(), key=pair.key.read_text())
+    new.rename(mutual.keys["credentials"])
+    relay.wait_log("no new token for the connectivity proxy, the old one is valid: .*has a certificate and a key of its own")
+    assert ping(relay).status == 200
+    done = run([REGRELAYD, "-t", "-c", relay.config])
+    assert done.returncode == 78 and f"{relay.config}:" in done.stderr and "tls_client_certificate is for one that has none" in done.stderr
 
 
 def test_service_token_header(tmp_path, start_relay, standin, uaa, ca):
@@ -288,6 +336,7 @@ def test_wrong_configurations_say_what_is_missing(tmp_path, uaa, ca):
         (f"auth = bearer\ntoken_file = {binding}/clientsecret", "no token"),
         ("auth = bearer\ntoken_file = credential:cp", "$CREDENTIALS_DIRECTORY"),
         (f"auth = bearer\ntoken_file = {binding}/clientid\ntoken_resource = x", "token_resource: has no effect without credentials"),
+        (f"auth = bearer\ncredentials = {binding}\ntls_client_key = {tmp_path}/k", "tls_client_key: needs tls_client_certificate"),
     ]
     config = tmp_path / "r.ini"
     for text, why in cases:

@@ -1,4 +1,5 @@
-/* The certificate of the listeners: good files, wrong ones, and what is told of each. */
+/* Certificates of our own: the listeners', and those for registries and token services; good files, wrong ones, and what is told
+ * of each. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,9 +12,20 @@
 #include "scratch.h"
 #include "tls_server.h"
 
-#define SMALL "[proxy]\naddress = cp:20003\n[registry]\nhost = reg:5000\n[listen]\n" /* five lines */
 #define PEM   8192
 #define HOUR  3600l
+#define BINDING "{\"clientid\":\"sb-1!b2\",\"url\":\"https://uaa.example\""
+
+/* Where a pair is named: the lines before it, five, and the lines behind it. */
+static const struct place {
+	const char *before, *certificate, *key;
+	bool has_ca, has_binding;
+} listen_place = { "[proxy]\naddress = cp:20003\n[registry]\nhost = reg:5000\n[listen]\n", "tls_certificate", "tls_key", false, false },
+  registry_place = { "[log]\n[registry]\nhost = reg:5000\nproxy = none\nscheme = https\n", "tls_client_certificate", "tls_client_key",
+                     true, false },
+  proxy_place = { "[registry]\nhost = reg:5000\n[proxy]\naddress = cp:20003\nauth = bearer\n", "tls_client_certificate",
+                  "tls_client_key", true, true };
+static const struct place *place;
 
 static SSL_CTX *ca;
 static char chain[PEM], key[PEM], other_chain[PEM], other_key[PEM];
@@ -29,6 +41,8 @@ static int setup(void **state)
 	tls_server_leaf(&o, other_chain, other_key, PEM);
 	(void)scratch("chain", chain);
 	(void)scratch("key", key);
+	(void)scratch("binding", BINDING "}");
+	place = &listen_place;
 	return 0;
 }
 
@@ -38,25 +52,25 @@ static int teardown(void **state)
 	return scratch_teardown(state);
 }
 
-static const char *configuration(const char *certificate_line, const char *key_line)
+/* Both as they are written; "" = no such line.  "=NAME" is a file of ours. */
+static const char *configuration(const char *certificate, const char *key_file)
 {
-	char text[1024];
+	const struct { const char *name, *value; } line[] = {
+		{ place->certificate, certificate }, { place->key, key_file }, { place->has_ca ? "ca_file" : "", tls_server_ca() },
+		{ place->has_binding ? "credentials" : "", "=binding" },
+	};
+	char text[2048];
+	int n = snprintf(text, sizeof(text), "%s", place->before);
 
-	(void)snprintf(text, sizeof(text), SMALL "%s\n%s\n", certificate_line, key_line);
+	for (size_t i = 0; i < ARRAY_LEN(line); i++) {
+		const char *value = line[i].value;
+		const bool ours = value[0] == '=';
+		if (value[0] && line[i].name[0])
+			n += snprintf(text + n, sizeof(text) - (size_t)n, "%s = %s%s%s", line[i].name, ours ? scratch_dir : "", ours ? "/" : "",
+			              value + ours);
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "\n");
+	}
 	return scratch("r.ini", text);
-}
-
-static const char *line(const char *name, const char *file)
-{
-	static char text[2][200];
-	static unsigned n;
-	char *dst = text[n++ % 2];
-
-	if (file[0] == '/' || file[0] == 'c')
-		(void)snprintf(dst, sizeof(text[0]), "%s = %s", name, file);
-	else
-		(void)snprintf(dst, sizeof(text[0]), "%s = %s/%s", name, scratch_dir, file + 1);
-	return dst;
 }
 
 static struct conf *load(const char *certificate, const char *key_file)
@@ -64,7 +78,7 @@ static struct conf *load(const char *certificate, const char *key_file)
 	struct conf *c = NULL;
 	struct conf_errors e;
 
-	if (conf_load(configuration(line("tls_certificate", certificate), line("tls_key", key_file)), &c, &e) < 0)
+	if (conf_load(configuration(certificate, key_file), &c, &e) < 0)
 		fail_msg("%s", e.line[0]);
 	return c;
 }
@@ -110,15 +124,15 @@ static void from_credentials(void **state)
 	assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
 }
 
-/* One mistake, at that line (6 = certificate, 7 = key), which has all of these words. */
-static void refuse(const char *certificate_line, const char *key_line, int at, const char *words, const char *more)
+/* One mistake, at that line (6 = certificate, 7 = key), which begins with that key's name and has all of these words. */
+static void refuse(const char *certificate, const char *key_file, int at, const char *words, const char *more)
 {
 	struct conf *c = NULL;
 	struct conf_errors e;
-	char where[160];
+	char where[200];
 
-	const char *path = configuration(certificate_line, key_line);
-	(void)snprintf(where, sizeof(where), "%s:%d: ", path, at);
+	const char *path = configuration(certificate, key_file);
+	(void)snprintf(where, sizeof(where), "%s:%d: %s: ", path, at, at == 6 ? place->certificate : place->key);
 	assert_int_equal(conf_load(path, &c, &e), -EINVAL);
 	if (e.count != 1 || strncmp(e.line[0], where, strlen(where)) != 0 || !strstr(e.line[0], words) || !strstr(e.line[0], more))
 		fail_msg("expected '%s%s ... %s', got %u: '%s'", where, words, more, e.count, e.line[0]);
@@ -140,27 +154,77 @@ static void encrypted(const char *name)
 	BIO_free(out);
 }
 
-static void wrong_files(void **state)
+static void wrong_files(const struct place *where)
 {
-	(void)state;
+	place = where;
 	(void)scratch("junk", "this is no PEM\n");
 	(void)scratch("empty", "\n");
 	(void)scratch("other", other_key);
 	encrypted("locked");
-	refuse(line("tls_certificate", "=chain"), "", 6, "tls_certificate: needs tls_key", "");
-	refuse("", line("tls_key", "=key"), 7, "tls_key: needs tls_certificate", "");
-	refuse(line("tls_certificate", "/nonexistent/chain"), line("tls_key", "=key"), 6, "tls_certificate: /nonexistent/chain",
-	       "No such file");
-	refuse(line("tls_certificate", "=chain"), line("tls_key", "/nonexistent/key"), 7, "tls_key: /nonexistent/key", "No such file");
-	refuse(line("tls_certificate", "=junk"), line("tls_key", "=key"), 6, "/junk: the certificate: ", "");
-	refuse(line("tls_certificate", "=key"), line("tls_key", "=key"), 6, "/key: the certificate: ", "");
-	refuse(line("tls_certificate", "=empty"), line("tls_key", "=key"), 6, "/empty: empty", "");
-	refuse(line("tls_certificate", "=chain"), line("tls_key", "=junk"), 7, "tls_key: ", "/junk: the key of the certificate: ");
-	refuse(line("tls_certificate", "=chain"), line("tls_key", "=other"), 7, "/other: the key of the certificate: ", "mismatch");
-	refuse(line("tls_certificate", "=chain"), line("tls_key", "=locked"), 7, "/locked: the key of the certificate: ", "encrypted");
-	refuse(line("tls_certificate", "=chain"), line("tls_key", "=."), 7, "tls_key: ", "not a file");
-	refuse(line("tls_certificate", "credential:chain"), line("tls_key", "=key"), 6, "tls_certificate: credential:chain",
-	       "CREDENTIALS_DIRECTORY");
+	refuse("=chain", "", 6, "needs ", place->key);
+	refuse("", "=key", 7, "needs ", place->certificate);
+	refuse("/nonexistent/chain", "=key", 6, "/nonexistent/chain", "No such file");
+	refuse("=chain", "/nonexistent/key", 7, "/nonexistent/key", "No such file");
+	refuse("=junk", "=key", 6, "/junk: the certificate: ", "");
+	refuse("=key", "=key", 6, "/key: the certificate: ", "");
+	refuse("=empty", "=key", 6, "/empty: empty", "");
+	refuse("=chain", "=junk", 7, "/junk: the key of the certificate: ", "");
+	refuse("=chain", "=other", 7, "/other: the key of the certificate: ", "mismatch");
+	refuse("=chain", "=locked", 7, "/locked: the key of the certificate: ", "encrypted");
+	refuse("=chain", "=.", 7, "", "not a file");
+	refuse("credential:chain", "=key", 6, "credential:chain", "CREDENTIALS_DIRECTORY");
+}
+
+static void wrong_files_of_listeners(void **state)
+{
+	(void)state;
+	wrong_files(&listen_place);
+}
+
+static void wrong_files_for_registries(void **state)
+{
+	(void)state;
+	wrong_files(&registry_place);
+}
+
+static void wrong_files_for_token_services(void **state)
+{
+	(void)state;
+	wrong_files(&proxy_place);
+}
+
+/* The first mistake of a [proxy] with the pair. */
+static void refuse_pair(const char *words)
+{
+	struct conf *c = NULL;
+	struct conf_errors e;
+
+	assert_int_equal(conf_load(configuration("=chain", "=key"), &c, &e), -EINVAL);
+	if (!strstr(e.line[0], words))
+		fail_msg("expected '%s', got '%s'", words, e.line[0]);
+	conf_errors_free(&e);
+}
+
+static void for_a_token_service(void **state)
+{
+	const struct place alone = { "[log]\n[registry]\nhost = reg:5000\n[proxy]\naddress = cp:20003\n", proxy_place.certificate,
+	                             proxy_place.key, false, false };
+
+	(void)state;
+	place = &proxy_place;
+	struct conf *c = load("=chain", "=key");
+	assert_non_null(strstr(c->proxy[0]->client_chain, "CERTIFICATE"));
+	assert_non_null(strstr(c->proxy[0]->client_key, "PRIVATE KEY"));
+	conf_free(c);
+	(void)scratch("binding", BINDING ",\"clientsecret\":\"x\"}");
+	c = load("=chain", "=key");
+	assert_non_null(c->proxy[0]->client_chain);
+	conf_free(c);
+	(void)scratch("binding", BINDING ",\"certificate\":\"C\",\"key\":\"K\"}");
+	refuse_pair("r.ini:9: credentials: ");
+	refuse_pair("/binding: the service binding has a certificate and a key of its own");
+	place = &alone;
+	refuse_pair("r.ini:6: tls_client_certificate: has no effect without credentials");
 }
 
 struct seen {
@@ -177,13 +241,15 @@ static void on_change(struct conf_diff *d, const char *what, bool needs_restart)
 	strcat(s->what, what);
 }
 
-static void a_renewed_one_is_a_change(void **state)
+static void renew(const struct place *where, const char *change)
 {
 	struct seen s = { .diff.visit = on_change };
 	char hash[65];
 	struct err e;
 
-	(void)state;
+	place = where;
+	(void)scratch("chain", chain);
+	(void)scratch("key", key);
 	struct conf *a = load("=chain", "=key"), *same = load("=chain", "=key");
 	conf_compare(a, same, &s.diff);
 	assert_string_equal(s.what, "");
@@ -195,17 +261,26 @@ static void a_renewed_one_is_a_change(void **state)
 	struct conf *b = load("=chain", "=key");
 	assert_string_equal(hash, b->files_hash);
 	conf_compare(a, b, &s.diff);
-	assert_string_equal(s.what, "[listen] tls_certificate");
+	assert_string_equal(s.what, change);
 	conf_free(a);
 	conf_free(same);
 	conf_free(b);
+}
+
+static void a_renewed_one_is_a_change(void **state)
+{
+	(void)state;
+	renew(&listen_place, "[listen] tls_certificate");
+	renew(&registry_place, "[registry] tls_client_certificate");
+	renew(&proxy_place, "[proxy] tls_client_certificate");
 }
 
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(good_pair), T(no_pair_no_tls), T(from_credentials), T(wrong_files), T(a_renewed_one_is_a_change),
+		T(good_pair), T(no_pair_no_tls), T(from_credentials), T(wrong_files_of_listeners), T(wrong_files_for_registries),
+		T(wrong_files_for_token_services), T(for_a_token_service), T(a_renewed_one_is_a_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
