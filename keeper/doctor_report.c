@@ -108,7 +108,7 @@ static void append_once(json_t *array, json_t *value)
 		(void)json_array_append_new(array, value);
 }
 
-static json_t *formatted(const char *fmt, va_list ap)
+__attribute__((format(printf, 1, 0))) static json_t *formatted(const char *fmt, va_list ap)
 {
 	char text[TEXT_MAX];
 

@@ -198,24 +198,13 @@ static bool next_registry(struct doctor_walk *w)
 /* What a step said moves on until something has to be waited for. */
 static void go(struct doctor_walk *w, enum doctor_go next)
 {
-	for (;;) {
-		switch (next) {
-		case DOCTOR_GO_WAIT: return;
-		case DOCTOR_GO_AGAIN: break;
-		case DOCTOR_GO_ON:
-			if (w->step + 1 < DOCTOR_STEPS) {
-				doctor_enter(w, w->step + 1);
-				break;
-			}
-			/* fall through */
-		case DOCTOR_GO_NEXT:
-			if (!next_registry(w)) {
-				finish(w);
-				return;
-			}
-			break;
+	for (; next != DOCTOR_GO_WAIT; next = steps[w->step].begin(w)) {
+		if (next == DOCTOR_GO_ON && w->step + 1 < DOCTOR_STEPS) {
+			doctor_enter(w, w->step + 1);
+		} else if (next != DOCTOR_GO_AGAIN && !next_registry(w)) {
+			finish(w);
+			return;
 		}
-		next = steps[w->step].begin(w);
 	}
 }
 

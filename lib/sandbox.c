@@ -113,7 +113,7 @@ static int allow(scmp_filter_ctx filter, const struct call *c, enum sandbox_role
 /* abort() signals its own process, and nobody else's. */
 static int allow_abort(scmp_filter_ctx filter)
 {
-	const struct scmp_arg_cmp self = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
+	const struct scmp_arg_cmp self = { .arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)getpid() };
 
 	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, self);
 }

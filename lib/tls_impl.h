@@ -16,7 +16,7 @@ struct tls_context {
 struct tls_layer {
 	SSL *ssl;
 	struct tls_ticket *ticket; /* borrowed; NULL = none */
-	const char *name;          /* expected of the server, a copy; NULL = we are the server */
+	char *name;                /* expected of the server, a copy; NULL = we are the server */
 	int broken;                /* -errno that a read met after bytes: the next one tells */
 	struct tls_out out;
 	size_t ahead;              /* bytes encrypted that the caller does not know of: they count when they have left */

@@ -119,7 +119,7 @@ static void layer_free(struct tls_layer *l)
 {
 	SSL_free(l->ssl);
 	tls_out_end(&l->out);
-	free((void *)(uintptr_t)l->name);
+	free(l->name);
 	free(l);
 }
 
@@ -150,7 +150,8 @@ static const struct transport_ops kernel_ops = {
 
 /* --- the beginning -------------------------------------------------------------------------------------------- */
 
-static int expect_name(SSL *ssl, const char *name)
+/* Changes nothing in name; OpenSSL's macro wants no const. */
+static int expect_name(SSL *ssl, char *name)
 {
 	unsigned char ignored[sizeof(struct in6_addr)];
 
@@ -169,7 +170,8 @@ static struct tls_layer *layer_new(const struct transport *t, const struct tls_c
 		return NULL;
 	l->ssl = SSL_new(c->ctx);
 	l->name = name ? strdup(name) : NULL;
-	if (l->ssl && SSL_set_app_data(l->ssl, l) && tls_out_begin(&l->out, l->ssl, t->fd) == 0 && (!name || (l->name && expect_name(l->ssl, name))))
+	if (l->ssl && SSL_set_app_data(l->ssl, l) && tls_out_begin(&l->out, l->ssl, t->fd) == 0
+	    && (!name || (l->name && expect_name(l->ssl, l->name))))
 		return l;
 	layer_free(l); /* the socket is not its own */
 	ERR_clear_error();
