@@ -18,6 +18,8 @@ def arguments():
     parser = argparse.ArgumentParser(prog="demo.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--build", required=True, type=pathlib.Path, metavar="DIR", help="where regrelayd is built")
     parser.add_argument("--keep", action="store_true", help="leave all running and print commands to try")
+    parser.add_argument("--rtt", type=int, default=40, metavar="MS", help="of the tunnel (default: 40)")
+    parser.add_argument("--mbit", type=int, default=50, metavar="N", help="of the tunnel: Mbit/s (default: 50)")
     parser.add_argument("--stop", action="store_true", help="end what --keep left running")
     return parser.parse_args()
 
@@ -25,7 +27,7 @@ def arguments():
 ARGS = arguments()
 os.environ["REGRELAY_BUILD"] = str(ARGS.build.resolve())  # tools/relay.py reads it when it is imported
 
-from stage import MBIT, RTT_MS, Differs, Stage  # noqa: E402
+from stage import Differs, Stage  # noqa: E402
 from scenes import SCENES  # noqa: E402
 from talk import Talk  # noqa: E402
 from tools.process import ProcessError, end_pid  # noqa: E402
@@ -68,7 +70,7 @@ def keep(stage):
 
 def introduce(stage):
     say = stage.talk.say
-    say(f"A private registry behind SAP's tunnel ({RTT_MS} ms, {MBIT} Mbit/s), pulled through two relays side by side.")
+    say(f"A private registry behind SAP's tunnel ({ARGS.rtt} ms, {ARGS.mbit} Mbit/s), pulled through two relays side by side.")
     for name, what, where in (
             ("registry", "docker-registry with TLS and users, as on-premise", f"127.0.0.1:{stage.registry.port}"),
             ("stand-in", "in place of connectivity proxy and Cloud Connector", stage.standin.address),
@@ -79,7 +81,7 @@ def introduce(stage):
 
 def play(directory, talk):
     """All scenes; True when everything was left running."""
-    with Stage(directory, talk, survive=ARGS.keep) as stage:
+    with Stage(directory, talk, tunnel={"rtt_ms": ARGS.rtt, "mbit": ARGS.mbit}, survive=ARGS.keep) as stage:
         introduce(stage)
         for number, scene in enumerate(SCENES, 1):
             talk.title(number, scene.TITLE)

@@ -18,7 +18,6 @@ from tools.registry import Registry  # noqa: E402
 from tools.relay import Relay  # noqa: E402
 from tools.standin import VHOST, Standin  # noqa: E402
 
-RTT_MS, MBIT = 40, 50
 LAYERS = [7_000_000, 5_000_000, 4_000_000, 3_000_000, 1_000_000, 200_000]
 FAR_LAYERS = [2_500_000, 1_500_000, 500_000]
 REPOSITORY = "team/app"
@@ -42,12 +41,13 @@ class Pull:
 
 
 class Stage:
-    """Attributes: dir, registry, standin, nginx, relay, containerd (None: see no_containerd), image, talk.
+    """Attributes: dir, registry, standin, nginx, relay, containerd (None: see no_containerd), image, talk, tunnel (rtt_ms and
+    mbit of the stand-in's).
 
     Entering starts all; leaving ends all, unless release() was called, which needs survive=True."""
 
-    def __init__(self, directory, talk, *, survive=False):
-        self.dir, self.talk = pathlib.Path(directory), talk
+    def __init__(self, directory, talk, *, tunnel, survive=False):
+        self.dir, self.talk, self.tunnel = pathlib.Path(directory), talk, tunnel
         self._survive, self._stack, self._count = survive, contextlib.ExitStack(), 0
         self.no_containerd = containerd.missing()
 
@@ -73,8 +73,8 @@ class Stage:
         self.registry = start(Registry(self.dir / "registry", authority=certs.Authority(self.dir / "ca"),
                                        survive=survive))
         self.registry.push(self.image, f"{REPOSITORY}:t1")
-        self.standin = start(Standin(self.dir / "standin", registry=self.registry, host=VHOST, rtt_ms=RTT_MS, mbit=MBIT,
-                                     survive=survive))
+        self.standin = start(Standin(self.dir / "standin", registry=self.registry, host=VHOST, survive=survive,
+                                     **self.tunnel))
         self.nginx = start(Nginx(self.dir / "nginx", proxy=self.standin.address, host=VHOST, survive=survive))
         self.relay = start(Relay(self.dir / "regrelay", proxy=self.standin.address,
                                  registries={"default": {"host": VHOST}}, survive=survive))
@@ -122,7 +122,7 @@ class Stage:
                 progress()
                 if waiting and self.standin.bytes_down() - before >= waiting[0][0] * self.image.total:
                     waiting.pop(0)[1]()
-                time.sleep(0.1)  # the pace of the display
+                time.sleep(0.03)  # the pace of the display, and how late an event may be
             status, seconds = process.wait(), time.monotonic() - begin
             done = types.SimpleNamespace(returncode=status, stderr=process.text())
         progress(final=True)
@@ -157,13 +157,13 @@ class FarStage(Stage):
     """The same clients before another registry: its tokens and its blobs come from other hosts.  Attribute land."""
 
     def __init__(self, stage):
-        super().__init__(stage.dir / "far", stage.talk)
+        super().__init__(stage.dir / "far", stage.talk, tunnel=stage.tunnel)
         self.containerd = stage.containerd
 
     def _start(self):
         start = self._stack.enter_context
         self.land = Landscape(self.dir, self._stack, realm=f"https://{AUTH}/token", to=f"https://{STORAGE}",
-                              layers=FAR_LAYERS, repository=REPOSITORY, standin={"rtt_ms": RTT_MS, "mbit": MBIT})
+                              layers=FAR_LAYERS, repository=REPOSITORY, standin=self.tunnel)
         self.registry, self.standin, self.image = self.land.front, self.land.standin, self.land.image
         self.nginx = start(Nginx(self.dir / "nginx", proxy=self.standin.address, host=VHOST))
         self.relay = start(Relay(self.dir / "regrelay", proxy=self.standin.address,

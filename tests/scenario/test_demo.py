@@ -10,7 +10,7 @@ import pytest
 from tools.process import Process, run
 from tools.relay import BUILD, REGRELAYD, TOP
 
-DEMO = [sys.executable, TOP / "tests/demo/demo.py", "--build", BUILD]
+DEMO = [sys.executable, TOP / "tests/demo/demo.py", "--build", BUILD, "--rtt", 20, "--mbit", 100]  # twice as quick as for people
 
 
 @pytest.fixture
