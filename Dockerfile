@@ -1,5 +1,5 @@
 # The relay as an image: both programs, the libraries they need, CAs; for any of docker, podman, buildah.
-# `./dev image` builds it, also where no registry can be reached (BASE is then made by debootstrap).
+# `./dev image` builds it, also where no registry can be reached (BASE is then made by mmdebstrap).
 ARG BASE=docker.io/library/debian:bookworm-slim
 
 FROM ${BASE} AS build

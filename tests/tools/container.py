@@ -27,7 +27,7 @@ def missing():
     """Why no container can be started here; "" when it can."""
     if os.geteuid() != 0:
         return "a container needs root"
-    for program in ("debootstrap", "runc"):
+    for program in ("mmdebstrap", "runc"):
         if not find(program):
             return f"{program} is not installed"
     if not os.access("/sys/fs/cgroup", os.W_OK):

@@ -1,4 +1,4 @@
-"""Machine: a small Debian with a real systemd, booted in systemd-nspawn from a tree that debootstrap made.
+"""Machine: a small Debian with a real systemd, booted in systemd-nspawn from a tree that mmdebstrap made.
 
     with Machine(dir) as machine:
         machine.run("systemctl", "start", "regrelay", check=True)
@@ -23,7 +23,7 @@ def missing():
     """Why no machine can be started here; "" when it can."""
     if os.geteuid() != 0:
         return "a machine needs root"
-    for program in ("debootstrap", "systemd-nspawn", "nsenter"):
+    for program in ("mmdebstrap", "systemd-nspawn", "nsenter"):
         if not find(program):
             return f"{program} is not installed"
     if not os.access("/sys/fs/cgroup", os.W_OK):
@@ -48,8 +48,8 @@ def base():
     if not (BASE / "made").exists():
         shutil.rmtree(BASE, ignore_errors=True)
         BASE.mkdir(parents=True)
-        run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, BASE / "root", mirror()], check=True,
-            timeout=900)
+        run(["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={PACKAGES}", SUITE, BASE / "root", mirror()],
+            check=True, timeout=900)
         (BASE / "made").touch()
     return BASE / "root"
 
