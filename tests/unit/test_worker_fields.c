@@ -29,7 +29,9 @@ static void request_fields(void **state)
 		                               "Proxy-Authorization", "proxy-connection", "SAP-Connectivity-SCC-Location_ID",
 		                               "sap-connectivity-authentication", "SAP-X", "X-Forwarded-Host", "x-forwarded-for",
 		                               "X-Forwarded-Proto", "Forwarded", "Accept-Encoding", "Content-Length", "Content-Type",
-		                               "Expect", "SSL_CLIENT_CERT", "x_custom", "X-Secret-Hop", "X-Request-Id", "Via" };
+		                               "Expect", "SSL_CLIENT_CERT", "x_custom", "X-Secret-Hop", "X-Request-Id", "Via",
+		                               "Content-Encoding", "X-Real-Ip", "Max-Forwards", "HTTP2-Settings", "X-Original-Url",
+		                               "x-rewrite-url" };
 	struct http_head h = { 0 };
 	struct http_field kept[HTTP_FIELDS_MAX];
 
