@@ -50,9 +50,9 @@ def instructions(start_relay, origin, tmp_path, requests, headers, access):
 
 
 @pytest.mark.parametrize("headers,access,least,most", [
-    ([], "no", 25_000, 43_000),
-    ([], "yes", 30_000, 50_000),
-    (CONTAINERD, "yes", 50_000, 80_000),
+    ([], "no", 20_000, 33_000),
+    ([], "yes", 24_000, 39_000),
+    (CONTAINERD, "yes", 40_000, 64_000),
 ], ids=["bare", "bare-logged", "containerd-logged"])
 def test_a_request_on_a_kept_connection(start_relay, origin, tmp_path, headers, access, least, most):
     origin.answer(PATH, ANSWER)
