@@ -33,12 +33,20 @@ _HTTP = """	access_log off;
 {tls}		root {root};
 		location /v2/team/app/manifests/ {{ default_type application/vnd.oci.image.manifest.v1+json; }}
 		location /v2/team/app/blobs/ {{ default_type application/octet-stream; }}
+		location /v2/team/chunked/ {{
+			alias {root}/v2/team/app/;
+			sendfile off;
+			output_buffers 1 32k;
+			addition_types *;
+			add_after_body /nothing;
+		}}
+		location = /nothing {{ return 200 ""; }}
 	}}
 """
 
 
 class Backend:
-    """Attributes: address, tls_port (TLS too, with pair, a certificate); manifest, blob (targets), manifest_digest, blob_digest (sha256 in hex), manifest_size,
+    """Attributes: address, tls_port (TLS too, with pair, a certificate); manifest, blob, chunked_blob (targets; the last comes in chunks of 32 KiB, its length unsaid), manifest_digest, blob_digest (sha256 in hex), manifest_size,
     blob_size."""
 
     def __init__(self, directory, blob_size=BLOB_SIZE, connections=4096, pair=None):
@@ -47,6 +55,7 @@ class Backend:
         self.blob_size = blob_size
         self.blob_digest = hashlib.sha256(data).hexdigest()
         self.manifest, self.blob = _MANIFEST, f"/v2/team/app/blobs/sha256:{self.blob_digest}"
+        self.chunked_blob = self.blob.replace("/app/", "/chunked/")
         manifest = json.dumps({
             "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
             "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar", "size": blob_size,

@@ -57,6 +57,25 @@ def drain(relay, target, size, clients, answers):
     return json.loads(done.stdout)
 
 
+def curl(url, size, parallel, total):
+    """{"bytes", "seconds"} of total transfers of that many bytes each, for what drain does not speak: TLS, chunks."""
+    wanted = [word for _ in range(total) for word in ("-o", "/dev/null", url)]
+    begin = time.monotonic()
+    done = run(["curl", "-sSfk", "--http1.1", "--no-sessionid", "-Z", "--parallel-max", parallel, "-w", "%{size_download}\n",
+                *wanted], timeout=_BOUND, check=True)
+    came = list(map(int, done.stdout.split()))
+    if came != [size] * total:
+        raise ProcessError(f"curl got {sum(came)} bytes in {total} transfers of {size}")
+    return {"bytes": sum(came), "seconds": time.monotonic() - begin}
+
+
+def chunked(relay, backend, parallel, total):
+    """{"cpu s/GB"} of blobs whose length nobody said."""
+    with Spent(relay) as spent:
+        done = curl(f"http://127.0.0.1:{relay.port}{backend.chunked_blob}", backend.blob_size, parallel, total)
+    return {"cpu s/GB": spent.seconds / (done["bytes"] / 1e9)}
+
+
 def blobs(relay, backend, parallel, total):
     """{"cpu s/GB", "cpu s/GB of all", "GB/s"}: total blobs over `parallel` connections; all are relay, backend and client."""
     before = _children_seconds()

@@ -57,7 +57,9 @@ _SECONDS = 1 if ARGS.quick else 3
 LOADS = [(f"{parallel} parallel", lambda relay, backend, parallel=parallel, total=total:
           cost.blobs(relay, backend, parallel, total))
          for parallel, total in ((1, 4), (8, 16 if ARGS.quick else 8), (64, 64))]
-LOADS += [("64 kept", lambda relay, backend: cost.requests(relay, backend, 64, _SECONDS, close=False)),
+LOADS += [("8 chunked", lambda relay, backend: cost.chunked(relay, backend, 8, 8)),
+          ("1 kept", lambda relay, backend: cost.requests(relay, backend, 1, _SECONDS, close=False)),
+          ("64 kept", lambda relay, backend: cost.requests(relay, backend, 64, _SECONDS, close=False)),
           ("64 new", lambda relay, backend: cost.requests(relay, backend, 64, _SECONDS, close=True))]
 
 

@@ -49,7 +49,7 @@ import peers  # noqa: E402
 from backend import VHOST, Backend  # noqa: E402
 from table import lines_of  # noqa: E402
 from tools import certs  # noqa: E402
-from tools.process import ProcessError, run, wait_until  # noqa: E402
+from tools.process import ProcessError, wait_until  # noqa: E402
 from tools.relay import Relay  # noqa: E402
 
 # What OpenSSL of the clients takes for its defaults.
@@ -118,30 +118,16 @@ RELAYS = {
 
 # --- loads ---------------------------------------------------------------------------------------------------------------
 
-def curl(relay, backend, parallel, total):
-    """Seconds, gigabytes."""
-    url = f"https://127.0.0.1:{relay.port}{backend.blob}"
-    wanted = [word for _ in range(total) for word in ("-o", "/dev/null", url)]
-    begin = time.monotonic()
-    done = run(["curl", "-sSfk", "--http1.1", "--no-sessionid", "-Z", "--parallel-max", parallel, "-w", "%{size_download}\n",
-                *wanted], timeout=300, check=True)
-    gigabytes = sum(map(int, done.stdout.split())) / 1e9
-    if gigabytes != backend.blob_size * total / 1e9:
-        raise ProcessError(f"curl got {gigabytes} GB of {total} blobs")
-    return time.monotonic() - begin, gigabytes
-
-
-def drain(relay, backend, parallel, total):
-    done = cost.drain(relay, backend.blob, backend.blob_size, parallel, total)
-    return done["seconds"], done["bytes"] / 1e9
-
-
 def bodies(relay, backend, parallel, total):
     """{"cpu s/GB", "cpu s/GB of both", "GB/s"}"""
     with cost.Spent(relay) as spent, cost.Spent(backend) as spent_there:
-        seconds, gigabytes = (curl if ARGS.side == "clients" else drain)(relay, backend, parallel, total)
+        if ARGS.side == "clients":
+            done = cost.curl(f"https://127.0.0.1:{relay.port}{backend.blob}", backend.blob_size, parallel, total)
+        else:
+            done = cost.drain(relay, backend.blob, backend.blob_size, parallel, total)
+    gigabytes = done["bytes"] / 1e9
     return {"cpu s/GB": spent.seconds / gigabytes, "cpu s/GB of both": (spent.seconds + spent_there.seconds) / gigabytes,
-            "GB/s": gigabytes / seconds}
+            "GB/s": gigabytes / done["seconds"]}
 
 
 def requests(relay, backend, close):
