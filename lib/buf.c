@@ -33,7 +33,7 @@ int buf_borrow(struct buf *b, struct bufpool *p)
 		memcpy(&p->free, b->mem, sizeof(p->free));
 		p->spare--;
 	} else {
-		b->mem = p->size % BUF_PAGE ? malloc(p->size) : aligned_alloc(BUF_PAGE, p->size);
+		b->mem = malloc(p->size);
 		if (!b->mem)
 			return -ENOMEM;
 	}

@@ -13,10 +13,6 @@
 #include "cleanup.h"
 #include "strview.h"
 
-/* Memory for large reads begins on a page: the kernel's copy into it costs up to three times as much where source and destination lie
- * a few bytes apart within theirs (docs/performance.md).  Pieces of whole pages do. */
-#define BUF_PAGE 4096
-
 struct bufpool {
 	size_t size;     /* of every piece */
 	unsigned spare;  /* pieces kept */
