@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import tempfile
 
 from . import leftovers, machine
@@ -147,7 +148,8 @@ class Container:
         bundle.mkdir()
         (bundle / "config.json").write_text(json.dumps(self._oci(spec, argv), indent=1))
         return Process(["runc", "--root", self.dir / "runc", "run", "--bundle", bundle, f"{self._id}-{name}"],
-                       log=self.dir / f"{name}.log", name=f"runc {name}", stop_timeout=20)
+                       log=self.dir / f"{name}.log", name=f"runc {name}", stop_timeout=20,
+                       stop_signal=signal.SIGQUIT)  # without the delay before a drain: who wants that sends TERM
 
     def _oci(self, spec, argv):
         """The runtime's configuration of one container of the pod."""

@@ -19,6 +19,7 @@ import subprocess
 import time
 
 from . import ports
+from .sockets import readable
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -50,8 +51,10 @@ def run(argv, *, timeout=120, check=False, env=None, stdin=None, cwd=None):
 
 
 def wait_until(condition, timeout=10, what="a condition", interval=0.02):
-    """Polls until condition() is true and returns its value; ProcessError after timeout seconds."""
-    end = time.monotonic() + timeout
+    """Polls until condition() is true and returns its value; ProcessError after timeout seconds.
+
+    Every interval seconds; more often in the beginning, for most of what is waited for comes soon."""
+    end, pause = time.monotonic() + timeout, interval / 10
     while True:
         late = time.monotonic() > end  # before the look: the machine may stand still in between
         value = condition()
@@ -59,7 +62,8 @@ def wait_until(condition, timeout=10, what="a condition", interval=0.02):
             return value
         if late:
             raise ProcessError(f"waited {timeout} s for {what}")
-        time.sleep(interval)
+        time.sleep(pause)
+        pause = min(pause * 1.5, interval)
 
 
 def started_at(pid):
@@ -152,26 +156,33 @@ class Process:
 
     def wait(self, timeout=10):
         """Waits for the end; returns the exit status (negative: the signal)."""
-        try:
-            return self._child.wait(timeout)
-        except subprocess.TimeoutExpired as e:
-            raise ProcessError(f"{self.name} (pid {self.pid}) has not ended in {timeout} s{self._tail()}") from e
+        if not self._ends(timeout):
+            raise ProcessError(f"{self.name} (pid {self.pid}) has not ended in {timeout} s{self._tail()}")
+        return self._child.wait()
 
     def stop(self):
         """Ends it: stop_signal, after stop_timeout KILL, in the end KILL for its session.  Returns the exit status."""
         if self._child.poll() is None:
             self._child.send_signal(self.stop_signal)
-            try:
-                self._child.wait(self.stop_timeout)
-            except subprocess.TimeoutExpired:
+            if not self._ends(self.stop_timeout):
                 self._child.kill()
-                self._child.wait()
+            self._child.wait()
         _kill_session(self.pid)
         return self._child.returncode
 
     def leftovers(self):
         """Pids of its session that are alive, itself excluded (zombies do not count)."""
         return [pid for pid in _session_pids(self.pid) if pid != self.pid]
+
+    def _ends(self, timeout):
+        """Does it end within timeout seconds?  Known at the moment when it does, where Popen.wait looks from time to time."""
+        if self._child.poll() is not None:
+            return True
+        fd = os.pidfd_open(self.pid)
+        try:
+            return bool(readable([fd], timeout))
+        finally:
+            os.close(fd)
 
     def _wait(self, condition, timeout, what):
         def step():

@@ -5,6 +5,7 @@ files out of /var.  Run by root squid drops to the user `proxy`, which needs no 
 """
 import pathlib
 import shutil
+import signal
 import tempfile
 
 from . import ports as free
@@ -19,7 +20,6 @@ cache_store_log none
 coredump_dir none
 pinger_enable off
 cache deny all
-shutdown_lifetime 1 seconds
 cache_peer 127.0.0.1 parent {backend} 0 no-query no-digest originserver name=registry login=PASSTHRU{tls}
 acl ours dstdomain {name}
 acl ours_port port {vport}
@@ -48,7 +48,8 @@ class Squid:
             tls = f" tls tls-cafile={registry.certificate} tls-domain={name} tls-options=NORMAL:-VERS-TLS1.3"
         config = self.dir / "squid.conf"
         config.write_text(_CONFIG.format(port=self.port, name=name, vport=vport, backend=registry.port, tls=tls))
-        self.process = Process(["squid", "-N", "-d1", "-f", config], log=self.dir / "squid.log", name="squid")
+        self.process = Process(["squid", "-N", "-d1", "-f", config], log=self.dir / "squid.log", name="squid",
+                               stop_signal=signal.SIGINT)  # TERM waits for connections, and then for a tick of its clock
         with starting(self.process):
             self.process.wait_port(self.port)
 
@@ -71,7 +72,6 @@ cache_store_log none
 coredump_dir none
 pinger_enable off
 cache deny all
-shutdown_lifetime 1 seconds
 hosts_file {open}/hosts
 buffered_logs off
 acl connect method CONNECT
@@ -108,7 +108,8 @@ class Tunnels:
         config.write_text(_TUNNELS.format(port=self.port, open=self._open, ports=" ".join(map(str, ports)),
                                           auth=_AUTH.format(open=self._open) if credentials else "",
                                           allow=f"http_access allow {'known' if credentials else 'all'}\n"))
-        self.process = Process(["squid", "-N", "-d1", "-f", config], log=self.dir / "squid.log", name="squid")
+        self.process = Process(["squid", "-N", "-d1", "-f", config], log=self.dir / "squid.log", name="squid",
+                               stop_signal=signal.SIGINT)  # TERM waits for connections, and then for a tick of its clock
         with starting(self.process):
             self.process.wait_port(self.port)
 
