@@ -36,21 +36,23 @@ class Landscape:
         redirects to, as Redirector has it.  layers: sizes of the image's.  standin: further arguments of Standin."""
         start = stack.enter_context
         ca, name = certs.Authority(directory / "ca"), REGISTRY.partition(":")[0]
-        self.auth = start(TokenServer(directory / "token", authority=ca if auth_tls else None))
+        self.auth = start(TokenServer(directory / "token", authority=ca if auth_tls else None, wait=False))
         self.registry = start(Registry(directory / "registry", authority=ca, name=name, token=self.auth, realm=realm))
-        self.storage = start(Storage(directory / "storage", registry=self.registry, authority=ca))
+        self.storage = start(Storage(directory / "storage", registry=self.registry, authority=ca, wait=False))
         self.front = start(Redirector(directory / "front", registry=self.registry, storage=self.storage,
-                                      token=self.auth, to=to, authority=ca, name=name))
+                                      token=self.auth, to=to, authority=ca, name=name, wait=False))
         self.certificate, self._entry = ca.certificate, self.front if redirects else self.registry
         behind = {REGISTRY: self._entry, AUTH: self.auth, STORAGE: self.storage}
         self.raw = {host: server.port for host, server in behind.items()}
-        self.standin = start(Standin(directory / "standin", mappings=[
+        self.standin = start(Standin(directory / "standin", wait=False, mappings=[
             mapping(VHOST, self._entry, internal=REGISTRY),
             mapping(AUTH_VHOST, self.auth, internal=AUTH),
             mapping(STORAGE_VHOST, self.storage, internal=STORAGE),
             *(mapping(host, server, raw=True) for host, server in behind.items())], **(standin or {})))
         self.image = make_image(directory / "image", layers=list(layers), seed=1)
         self.registry.push(self.image, f"{repository}:{tag}")
+        for one in (self.auth, self.storage, self.front, self.standin):
+            one.ready()
         self.begin()
 
     @staticmethod

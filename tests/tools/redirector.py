@@ -37,13 +37,13 @@ class Redirector(Service):
       padding   bytes that make URLs longer"""
 
     def __init__(self, directory, *, registry, storage, token=None, to=None, authority=None, name=VIRTUAL_NAME,
-                 status=307, form="absolute", hops=1, via="", port=None, survive=False):
+                 status=307, form="absolute", hops=1, via="", port=None, survive=False, wait=True):
         """token: a TokenServer whose path it serves as well."""
         self.registry, self.storage = registry, storage
         self.user, self.password, self.credentials = registry.user, registry.password, registry.credentials
         behind = {one: {"port": server.port, "ca": str(server.certificate or "")}
                   for one, server in (("registry", registry), ("storage", storage), ("token", token)) if server}
-        super().__init__(directory, "tools.redirector", name=name, authority=authority, port=port, survive=survive,
+        super().__init__(directory, "tools.redirector", name=name, authority=authority, port=port, survive=survive, wait=wait,
                          config={"behind": behind, "keys": vars(storage.keys), "token": token.path if token else None,
                                  "scheme": "https" if authority else "http"},
                          settings={"to": to or storage.url, "status": status, "form": form, "location": "",

@@ -26,9 +26,9 @@ class Service:
     """A running server.  Attributes: name, port, url, certificate (the CA's, None without TLS), dir, process."""
 
     def __init__(self, directory, module, *, name, authority=None, config=None, settings=None, port=None,
-                 survive=False):
+                 survive=False, wait=True):
         """module: the program, "tools.x".  config and settings are its own; only settings can change later.  With an
-        authority it speaks TLS, by a certificate for name, localhost and 127.0.0.1."""
+        authority it speaks TLS, by a certificate for name, localhost and 127.0.0.1.  wait=False: see ready()."""
         self.dir = pathlib.Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.name = name
@@ -46,6 +46,11 @@ class Service:
         self.process = Process([sys.executable, "-P", "-m", module, self.dir / "config.json"],
                                env={"PYTHONPATH": str(_TESTS)}, log=self.dir / "service.log",
                                name=module.rpartition(".")[2], survive=survive)
+        if wait:
+            self.ready()
+
+    def ready(self):
+        """Waits until it listens; for who starts several with wait=False, at the same time."""
         with starting(self.process):
             self.process.wait_line("^listening on ")
 

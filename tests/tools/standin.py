@@ -75,10 +75,10 @@ class Standin:
 
     def __init__(self, directory, *, registry=None, host=VHOST, resources=("/",), mode="trusted",
                  location="", rtt_ms=0, mbit=0, connections=1, host_mode="internal", mappings=(), locations=(),
-                 settings=None, survive=False, address="127.0.0.1"):
+                 settings=None, survive=False, address="127.0.0.1", wait=True):
         """registry: a registry.Registry, exposed as host with the resources (a path with all sub-paths, or
         {"path": ..., "exact": True}).  mappings (see mapping()), locations: further ones as in the program's
-        configuration.  settings: knobs of tests/standin/settings.py.  address: where it listens."""
+        configuration.  settings: knobs of tests/standin/settings.py.  address: where it listens.  wait=False: see ready()."""
         self.dir = pathlib.Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.port, self.socks_port, self.control = ports.free_ports(3)
@@ -95,6 +95,11 @@ class Standin:
         (self.dir / "standin.json").write_text(json.dumps(config, indent=1))
         self.process = Process([sys.executable, _PROGRAM, "--config", self.dir / "standin.json"],
                                log=self.dir / "standin.log", name="standin", survive=survive)
+        if wait:
+            self.ready()
+
+    def ready(self):
+        """Waits until it listens; for who starts others with wait=False, at the same time."""
         with starting(self.process):
             self.process.wait_line("^standin: listening on ")
 

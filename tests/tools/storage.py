@@ -25,9 +25,9 @@ class Storage(Service):
 
     Settings: cut_at, cut_count (see cut()); epoch (see expire())."""
 
-    def __init__(self, directory, *, registry, authority=None, name="minio.corp", port=None, survive=False):
+    def __init__(self, directory, *, registry, authority=None, name="minio.corp", port=None, survive=False, wait=True):
         self.keys = presign.Keys.make()
-        super().__init__(directory, "tools.storage", name=name, authority=authority, port=port, survive=survive,
+        super().__init__(directory, "tools.storage", name=name, authority=authority, port=port, survive=survive, wait=wait,
                          config={"blobs": str(registry.blobs), "keys": vars(self.keys)},
                          settings={"cut_at": 0, "cut_count": 0, "epoch": 0})
 

@@ -29,12 +29,12 @@ class TokenServer(Service):
     longer)."""
 
     def __init__(self, directory, *, authority=None, name="auth.corp", service="registry", issuer="auth.corp",
-                 users=None, grants=None, path="/token", post="ok", expires_in=300, port=None, survive=False):
+                 users=None, grants=None, path="/token", post="ok", expires_in=300, port=None, survive=False, wait=True):
         users = users or {"puller": secrets.token_urlsafe(12)}
         self.service, self.issuer, self.path = service, issuer, path
         self.user, self.password = next(iter(users.items()))
         self._signer = Signer.make(f"{directory}/signer")
-        super().__init__(directory, "tools.tokenserver", name=name, authority=authority, port=port, survive=survive,
+        super().__init__(directory, "tools.tokenserver", name=name, authority=authority, port=port, survive=survive, wait=wait,
                          config={"signer": vars(self._signer), "service": service, "issuer": issuer, "path": path},
                          settings={"users": users, "grants": grants or {}, "post": post, "expires_in": expires_in,
                                    "padding": 0, "fields": ["token", "access_token", "expires_in", "issued_at",
