@@ -68,7 +68,7 @@ def test_without_descriptors_or_memory_accepting_pauses(relay, tmp_path, error):
         with injected(relay, tmp_path, f"accept4:error={error}") as count:
             late = rawhttp.Connection(relay.port)
             late.request("/v2/")
-            relay.wait_stat("regrelay_accept_paused_total", 4)
+            relay.wait_stat("regrelay_accept_paused_total", 2)
             assert count() <= 2 * relay.stat("regrelay_accept_paused_total") + 2, "one try a pause"
             assert kept.get("/v2/").status == 200, "who is there is served"
         assert late.answer().status == 200, "it goes on by itself"

@@ -258,7 +258,7 @@ def registry(tmp_path_factory):
 
 
 def test_gone_for_a_while_in_the_middle_of_several_pulls(start_relay, registry, tmp_path, stack):
-    standin = stack.enter_context(Standin(tmp_path / "standin", registry=registry, mbit=80))
+    standin = stack.enter_context(Standin(tmp_path / "standin", registry=registry, mbit=80 if SOAK else 160))
     relay = start_relay(proxy=standin.address)
     relay.secrets.append(registry.password)
 
@@ -267,7 +267,7 @@ def test_gone_for_a_while_in_the_middle_of_several_pulls(start_relay, registry, 
         return skopeo.pull(f"localhost:{relay.port}/team/app:t1", out, credentials=registry.credentials, timeout=600), out
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         pulls = [pool.submit(pull, n) for n in range(8 if SOAK else 3)]
-        # 3 x 35 MiB at 10 MB a second take more than ten: all are in the middle of layers.
+        # 3 x 35 MiB at 20 MB a second take more than five: all are in the middle of layers.
         wait_until(lambda: standin.bytes_down() > 8 * MIB, 20, "layers on their way")
         standin.outage("refuse")
         relay.wait_log("a body broke off")
