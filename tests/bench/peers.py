@@ -14,35 +14,42 @@ from tools.relay import BUILD, Relay
 WORKERS = 2
 
 
-class _Peer:
-    """A process and what it started."""
+class Peer:
+    """A process and what it started.  Attributes: port, process."""
 
     def __init__(self, process, port):
-        self._process, self.port = process, port
+        self.process, self.port = process, port
 
     def pids(self):
-        return [pid for pid, state in census.session(self._process.pid).items() if state != "Z"]
+        return [pid for pid, state in census.session(self.process.pid).items() if state != "Z"]
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exc):
-        self._process.stop()
+        self.process.stop()
 
 
-class Regrelay(_Peer):
+class RegrelayPeer(Peer):
+    """A Relay of two workers, in the attribute relay."""
+
+    def __init__(self, relay):
+        self.relay = relay
+        super().__init__(relay.process, relay.port)
+
+    def __exit__(self, *exc):
+        self.relay.__exit__(*exc)  # asserts sessions and descriptors gone, nothing alarming logged
+
+
+class Regrelay(RegrelayPeer):
     """The defaults of every key; only where it listens and what it leads to are its own."""
 
     def __init__(self, directory, backend, logs):
-        self._relay = Relay(directory, proxy=backend.address, registries={"default": {"host": VHOST}}, workers=WORKERS,
-                            settings={"proxy": {"probe_interval": "30s"}, "log": {"access": "yes" if logs else "no"}})
-        super().__init__(self._relay.process, self._relay.port)
-
-    def __exit__(self, *exc):
-        self._relay.__exit__(*exc)  # asserts sessions and descriptors gone, nothing alarming logged
+        super().__init__(Relay(directory, proxy=backend.address, registries={"default": {"host": VHOST}}, workers=WORKERS,
+                               settings={"proxy": {"probe_interval": "30s"}, "log": {"access": "yes" if logs else "no"}}))
 
 
-class NginxSample(_Peer):
+class NginxSample(Peer):
     """The sample's directives, which regrelay replaces: a connection for each request, temporary files."""
 
     _HTTP = """	access_log {log};
@@ -93,7 +100,7 @@ class NginxTuned(NginxSample):
 """
 
 
-class Haproxy(_Peer):
+class Haproxy(Peer):
     """splice-auto: it splices when it thinks that this pays."""
 
     _CONFIG = """global
@@ -124,11 +131,11 @@ backend registry
             workers=WORKERS, port=port, host=VHOST, backend=backend.address,
             log="log stdout format raw local0" if logs else "", option="log global\n\toption httplog" if logs else ""))
         super().__init__(Process(["haproxy", "-db", "-f", config], log=directory / "haproxy.log"), port)
-        with starting(self._process):
-            self._process.wait_port(port)
+        with starting(self.process):
+            self.process.wait_port(port)
 
 
-class Splicer(_Peer):
+class Splicer(Peer):
     """The limit: splicer.c, which knows nothing of HTTP and writes no log."""
 
     def __init__(self, directory, backend, logs):  # pylint: disable=unused-argument
@@ -137,8 +144,8 @@ class Splicer(_Peer):
         port = ports.free_port()
         super().__init__(Process([BUILD / "tests/bench/splicer", port, backend.address.rpartition(":")[2], WORKERS],
                                  log=directory / "splicer.log"), port)
-        with starting(self._process):
-            self._process.wait_port(port)
+        with starting(self.process):
+            self.process.wait_port(port)
 
 
 PEERS = {"splicer": Splicer, "regrelay": Regrelay, "nginx-tuned": NginxTuned, "HAProxy": Haproxy,

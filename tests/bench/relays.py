@@ -4,7 +4,7 @@ Each is set so that a reload under load costs as little as it can, and so that n
 configuration: pulls may end in their own time (10 minutes), upstream connections are kept and plenty, no access log.
 The rest is default.  All have
 
-    port, reload() (returns when new workers have taken over; ProcessError when they did not), processes() (how many)
+    port, pids(), reload() (returns when new workers have taken over; ProcessError when they did not)
 """
 import pathlib
 import re
@@ -12,6 +12,7 @@ import signal
 import socket
 
 from backend import VHOST
+from peers import WORKERS, Peer, RegrelayPeer
 from tools import ports
 from tools.nginx import Nginx
 from tools.process import Process, ProcessError, starting, wait_until
@@ -20,29 +21,19 @@ from tools.relay import Relay
 _PATIENCE = 30  # seconds for one reload
 
 
-class Regrelay:
+class Regrelay(RegrelayPeer):
     """`regctl reload`, which itself returns when the new generation serves."""
 
     def __init__(self, directory, backend):
         # max_generations stays 3: what the large pulls keep alive, what just ends, what serves.
-        self._relay = Relay(directory, proxy=backend.address, registries={"default": {"host": VHOST}}, settings={
+        super().__init__(Relay(directory, proxy=backend.address, registries={"default": {"host": VHOST}}, workers=WORKERS, settings={
             "master": {"drain_timeout": "10min", "reload_timeout": f"{_PATIENCE}s"},
-            "proxy": {"max_connections": 512}, "log": {"level": "notice", "access": "no"}})
-        self.port = self._relay.port
+            "proxy": {"max_connections": 512}, "log": {"level": "notice", "access": "no"}}))
 
     def reload(self):
-        done = self._relay.regctl("reload", timeout=2 * _PATIENCE)
+        done = self.relay.regctl("reload", timeout=2 * _PATIENCE)
         if done.returncode != 0:
             raise ProcessError(f"regctl reload: exit {done.returncode}: {(done.stderr or done.stdout).strip()}")
-
-    def processes(self):
-        return 1 + len(self._relay.process.leftovers())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self._relay.__exit__(*exc)  # asserts sessions and descriptors gone, nothing alarming logged
 
 
 # keepalive_requests: the default of 1000 would close connections of both sides all the time.  Buffers: no blob goes
@@ -74,21 +65,19 @@ _NGINX_HTTP = """	access_log off;
 """
 
 
-class NginxRelay:
+class NginxRelay(Peer):
     """HUP to the master, as `nginx -s reload` sends it.  It returns at once, so the titles of the workers are read:
     all that serve are new.  (The master itself waits 100 ms before it retires the old ones.)"""
 
-    WORKERS = 2
-
     def __init__(self, directory, backend):
-        self.port = ports.free_port()
-        http = _NGINX_HTTP.format(port=self.port, backend=backend.address, host=VHOST)
-        self._nginx = Nginx(directory, port=self.port, workers=self.WORKERS, main=_NGINX_MAIN, http=http)
-        with starting(self._nginx.process):
-            wait_until(lambda: len(self._serving()) == self.WORKERS, _PATIENCE, "nginx's workers")
+        port = ports.free_port()
+        http = _NGINX_HTTP.format(port=port, backend=backend.address, host=VHOST)
+        super().__init__(Nginx(directory, port=port, workers=WORKERS, main=_NGINX_MAIN, http=http).process, port)
+        with starting(self.process):
+            wait_until(lambda: len(self._serving()) == WORKERS, _PATIENCE, "nginx's workers")
 
     def _serving(self):
-        master = self._nginx.process.pid
+        master = self.process.pid
         found = set()
         for pid in pathlib.Path(f"/proc/{master}/task/{master}/children").read_text().split():
             try:
@@ -104,18 +93,9 @@ class NginxRelay:
 
         def taken_over():
             now = self._serving()
-            return len(now) == self.WORKERS and not now & before
-        self._nginx.process.signal(signal.SIGHUP)
+            return len(now) == WORKERS and not now & before
+        self.process.signal(signal.SIGHUP)
         wait_until(taken_over, _PATIENCE, "nginx's new workers", interval=0.005)
-
-    def processes(self):
-        return 1 + len(self._nginx.process.leftovers())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self._nginx.stop()
 
 
 # expose-fd listeners: the new process gets the listening sockets themselves.  idle-close-on-response: a retiring
@@ -142,20 +122,20 @@ backend registry
 """
 
 
-class HaproxyRelay:
+class HaproxyRelay(Peer):
     """USR2 to the master of the master-worker mode; then the master's command line is asked until the worker that
     answers is another one."""
 
     def __init__(self, directory, backend):
         directory = pathlib.Path(directory)
         directory.mkdir(parents=True)
-        self.port = ports.free_port()
+        port = ports.free_port()
         self._master = directory / "master.sock"
         config = directory / "haproxy.cfg"
-        config.write_text(_HAPROXY.format(dir=directory, port=self.port, backend=backend.address, host=VHOST))
-        self._process = Process(["haproxy", "-W", "-S", self._master, "-f", config], log=directory / "haproxy.log")
-        with starting(self._process):
-            self._process.wait_port(self.port)
+        config.write_text(_HAPROXY.format(dir=directory, port=port, backend=backend.address, host=VHOST))
+        super().__init__(Process(["haproxy", "-W", "-S", self._master, "-f", config], log=directory / "haproxy.log"), port)
+        with starting(self.process):
+            self.process.wait_port(port)
             wait_until(self._worker, _PATIENCE, "HAProxy's worker")
 
     def _worker(self):
@@ -177,17 +157,8 @@ class HaproxyRelay:
 
     def reload(self):
         before = self._worker()
-        self._process.signal(signal.SIGUSR2)
+        self.process.signal(signal.SIGUSR2)
         wait_until(lambda: self._worker() not in (None, before), _PATIENCE, "HAProxy's new worker", interval=0.005)
-
-    def processes(self):
-        return 1 + len(self._process.leftovers())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self._process.stop()
 
 
 RELAYS = {"regrelay": Regrelay, "nginx": NginxRelay, "HAProxy": HaproxyRelay}

@@ -73,7 +73,7 @@ class Reloads:
                 self.times.append(time.monotonic() - begin)
             except ProcessError as e:
                 self.errors.append(f"reload {number + 1}: {e}")
-            self.processes = max(self.processes, relay.processes())
+            self.processes = max(self.processes, len(relay.pids()))
             pulls.let((number + 1) / ARGS.reloads)
 
 

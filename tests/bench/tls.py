@@ -67,19 +67,17 @@ PARALLEL = ((1, 4), (8, 16))  # transfers at once, and in all
 
 # --- relays ------------------------------------------------------------------------------------------------------------
 
-class Regrelay(peers.Regrelay):
+class Regrelay(peers.RegrelayPeer):
     """The defaults of every key, and those that TLS wants."""
 
     def __init__(self, directory, backend, ca, pair):
-        # pylint: disable=super-init-not-called
         if ARGS.side == "clients":
             options = {"proxy": backend.address, "registries": {"default": {"host": VHOST}},
                        "settings": {"listen": {"tls_certificate": pair.certificate, "tls_key": pair.key}}}
         else:
             options = {"registries": {"default": {"host": f"localhost:{backend.tls_port}", "scheme": "https", "proxy": "none",
                                                   "ca_file": ca.certificate}}}
-        self._relay = Relay(directory, workers=peers.WORKERS, **options)
-        self._process, self.port = self._relay.process, self._relay.port
+        super().__init__(Relay(directory, workers=peers.WORKERS, **options))
 
 
 def _with_tls(peer, clients, upstream):

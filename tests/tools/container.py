@@ -16,7 +16,7 @@ import signal
 import tempfile
 
 from . import leftovers, machine
-from .process import Process, find, run, starting
+from .process import Process, run, starting
 from .quantity import bytes_of
 from .relay import BUILD, TOP
 from .seccomp import PROFILE
@@ -26,16 +26,7 @@ _SHELLS = ("bin/sh", "bin/bash", "bin/dash")
 
 def missing():
     """Why no container can be started here; "" when it can."""
-    if os.geteuid() != 0:
-        return "a container needs root"
-    for program in ("mmdebstrap", "runc"):
-        if not find(program):
-            return f"{program} is not installed"
-    if not os.access("/sys/fs/cgroup", os.W_OK):
-        return "control groups cannot be made here"
-    if "san" in BUILD.name:
-        return "a build with sanitizers wants more than a container allows"
-    return ""
+    return machine.lacking("a container", ("mmdebstrap", "runc"), "a build with sanitizers wants more than a container allows")
 
 
 def recipe_packages():

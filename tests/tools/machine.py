@@ -19,18 +19,23 @@ PACKAGES = "systemd,systemd-sysv,libhttp-parser2.9,libinih1,libjansson4,libc-are
 SUITE = "bookworm"
 
 
-def missing():
-    """Why no machine can be started here; "" when it can."""
+def lacking(what, programs, sanitized):
+    """Why what needs root, control groups and these programs cannot be had here, "" when it can; sanitized: why a build with
+    sanitizers cannot be in it."""
     if os.geteuid() != 0:
-        return "a machine needs root"
-    for program in ("mmdebstrap", "systemd-nspawn", "nsenter"):
+        return f"{what} needs root"
+    for program in programs:
         if not find(program):
             return f"{program} is not installed"
     if not os.access("/sys/fs/cgroup", os.W_OK):
         return "control groups cannot be made here"
-    if "san" in BUILD.name:
-        return "a build with sanitizers does not run under the unit's hardening"
-    return ""
+    return sanitized if "san" in BUILD.name else ""
+
+
+def missing():
+    """Why no machine can be started here; "" when it can."""
+    return lacking("a machine", ("mmdebstrap", "systemd-nspawn", "nsenter"),
+                   "a build with sanitizers does not run under the unit's hardening")
 
 
 def mirror():
