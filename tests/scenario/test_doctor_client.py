@@ -219,13 +219,13 @@ def test_a_keeper_that_dies_takes_its_clients_along_and_another_comes(relay, ori
 
 # --- where secrets are not ----------------------------------------------------------------------------------------
 
-def memory(pid):
-    """All that a process may write to."""
+def memory(pid, shared=False):
+    """All that a process may write to: its own, or what it shares with the others."""
     found = []
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
         for line in maps:
             first, last, rights = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line).groups()
-            if rights.startswith("rw"):
+            if rights.startswith("rw") and rights[3] == ("s" if shared else "p"):
                 try:
                     mem.seek(int(first, 16))
                     found.append(mem.read(int(last, 16) - int(first, 16)))
@@ -251,16 +251,17 @@ def test_secrets_are_in_the_keeper_alone_and_only_while_it_walks(tmp_path, stack
     status = relay.status()
     pids = {"the master": status["pid"], "the keeper": status["keeper_pid"],
             **{f"worker {pid}": pid for pid in relay.worker_pids()}}
+
+    def holding(these):
+        there = {"all": memory(status["pid"], shared=True), **{name: memory(pid) for name, pid in pids.items()}}
+        return {name for name, held in there.items() if any(one in held for one in these)}
     with dial(relay) as s:
         before = len(land.heard(land.standin))
         s.sendall(request(text))
         wait_until(lambda: len(land.heard(land.standin)) == before + 2, 10, "the walk to come to the token server")
-        where = {name for name, pid in pids.items() if any(secret in memory(pid) for secret in secrets[:2])}
+        where = holding(secrets[:2])
         assert where == {"the keeper"}, "this test can see secrets, and they are nowhere else"
     land.standin.heal()
-
-    def gone():
-        return not [name for name, pid in pids.items() if any(secret in memory(pid) for secret in secrets)]
-    wait_until(gone, 10, "the secrets to be cleared")
+    wait_until(lambda: not holding(secrets), 10, "the secrets to be cleared")
     shown = json.dumps([relay.status(), relay.stats(), relay.regctl("config").stdout, relay.admin("/metrics")])
     assert not [secret for secret in secrets if secret.decode() in shown]
