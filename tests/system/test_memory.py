@@ -7,14 +7,15 @@ from tools.process import run
 from tools.relay import BUILD, TOP
 
 
-def bench(*args):
-    return run([sys.executable, TOP / "tests/bench/memory.py", "--build", BUILD, *args], timeout=100)
+def bench(*args, env=None):
+    return run([sys.executable, TOP / "tests/bench/memory.py", "--build", BUILD, *args], timeout=100, env=env)
 
 
-def test_the_limit_holds_for_pulls_and_stalled_clients():
+def test_the_limit_holds_for_pulls_and_stalled_clients(tree):
     if container.missing() or not nginx.available():
         pytest.skip(container.missing() or "nginx is not installed")
-    done = bench("--relays", "regrelay", "--fast", "16", "--stalled", "100", "--pulls", "8", "--sockets", "8")
+    done = bench("--relays", "regrelay", "--fast", "16", "--stalled", "100", "--pulls", "8", "--sockets", "8",
+                 env={"REGRELAY_IMAGE_TREE": str(tree)})
     assert done.returncode == 0, done.stdout + done.stderr
     header, _, row = ([cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines() if line.startswith("|"))
     found = dict(zip(header, row))
