@@ -26,9 +26,11 @@ class Regrelay(RegrelayPeer):
 
     def __init__(self, directory, backend):
         # max_generations stays 3: what the large pulls keep alive, what just ends, what serves.
-        super().__init__(Relay(directory, proxy=backend.address, registries={"default": {"host": VHOST}}, workers=WORKERS, settings={
+        settings = {
             "master": {"drain_timeout": "10min", "reload_timeout": f"{_PATIENCE}s"},
-            "proxy": {"max_connections": 512}, "log": {"level": "notice", "access": "no"}}))
+            "proxy": {"max_connections": 512}, "log": {"level": "notice", "access": "no"}}
+        super().__init__(Relay(directory, proxy=backend.address, registries={"default": {"host": VHOST}}, workers=WORKERS,
+                               settings=settings))
 
     def reload(self):
         done = self.relay.regctl("reload", timeout=2 * _PATIENCE)

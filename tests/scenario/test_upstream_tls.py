@@ -331,7 +331,7 @@ def test_registries_share_no_connection_and_no_session(start_relay, site, kind, 
     way["registries"] = {"default": {**keys, "default": "yes"}, "other": {**keys, **other, "prefix": "other"}}
     relay = start_relay(**way)
     if kind == "direct":  # the keeper looks at both
-        site.tls.wait(lambda: site.tls.accepted == 2 and len(site.origin.requests) + len(site.tls.refusals) == 2)
+        wait_until(lambda: site.tls.accepted == 2 and len(site.origin.requests) + len(site.tls.refusals) == 2, 10, "its looks")
         site.settle(kind)
     assert get(relay).status == 200
     answer = get(relay, "/v2/other/team/app/manifests/t1")
