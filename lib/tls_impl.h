@@ -21,6 +21,7 @@ struct tls_layer {
 	struct tls_out out;
 	size_t ahead;              /* bytes encrypted that the caller does not know of: they count when they have left */
 	bool ready;                /* the handshake is done */
+	bool leaving;              /* nothing more is written: the socket is shut when what is kept has left */
 	bool final;                /* what failed will fail again */
 	bool asked;                /* the server asked for a client certificate, and there is none */
 	char why[TLS_WHY_MAX];

@@ -32,6 +32,10 @@ int tls_send_out(struct tls_layer *l)
 {
 	const int r = tls_out_send(&l->out);
 
+	if (r == 0 && l->leaving) {
+		l->leaving = false;
+		(void)shutdown(l->out.fd, SHUT_WR);
+	}
 	if (r == 0 || r == -EAGAIN)
 		return r;
 	tls_begin_call(); /* nothing of it is OpenSSL's */
@@ -99,19 +103,24 @@ static ssize_t tls_read(struct transport *t, void *bytes, size_t n)
 
 /* --- ends ----------------------------------------------------------------------------------------------------- */
 
-static void say_goodbye(struct tls_layer *l)
+/* 0; -EAGAIN = it has not left yet; -errno. */
+static int say_goodbye(struct tls_layer *l)
 {
-	if (!l->ready || l->broken || l->out.kept)
-		return;
+	if (!l->ready || l->broken)
+		return 0;
 	ERR_clear_error();
 	(void)SSL_shutdown(l->ssl); /* says close_notify; nobody waits for theirs */
 	ERR_clear_error();
-	(void)!tls_out_send(&l->out);
+	return tls_out_send(&l->out);
 }
 
 static int tls_shut(struct transport *t)
 {
-	say_goodbye(tls_layer_of(t));
+	struct tls_layer *l = tls_layer_of(t);
+
+	l->leaving = say_goodbye(l) == -EAGAIN;
+	if (l->leaving)
+		return 0;
 	return shutdown(t->fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
@@ -128,7 +137,7 @@ static void tls_close(struct transport *t, bool reset)
 	struct tls_layer *l = TAKE(t->layer);
 
 	if (!reset) /* else nothing shall look complete */
-		say_goodbye(l);
+		(void)!say_goodbye(l);
 	layer_free(l);
 	fd_close(&t->fd);
 }

@@ -315,6 +315,31 @@ static void test_ends(void **state)
 	assert_non_null(strstr(tls_why(&client), "without a close_notify"));
 }
 
+/* The socket is full when the end is said: close_notify leaves behind what is kept, and FIN behind both. */
+static void test_an_end_behind_a_full_socket(void **state)
+{
+	size_t got = 0;
+	ssize_t n = -EAGAIN;
+	char none;
+
+	(void)state;
+	open_tcp(4096);
+	const size_t sent = write_until_full();
+	assert_non_null(server_out()->kept);
+	assert_int_equal(transport_shut(&server), 0);
+	for (unsigned i = 0; n == -EAGAIN && i < 1000000; i++) {
+		drain(&got, sent);
+		(void)!transport_read(&server, &none, 1);
+		if (got >= sent) {
+			char rest[TLS_RECORD_MAX];
+			n = transport_read(&client, rest, sizeof(rest)); /* of the record that was withheld */
+			n = n > 0 ? -EAGAIN : n;
+		}
+	}
+	assert_int_equal(n, 0);
+	assert_int_equal(recv(client.fd, &none, 1, 0), 0);
+}
+
 static void test_bytes_before_a_break_are_delivered_first(void **state)
 {
 	char got[16];
@@ -364,6 +389,7 @@ int main(void)
 		T(test_many_records_leave_at_once_and_few_are_kept),
 		T(test_what_is_kept_for_all_is_bounded),
 		T(test_ends),
+		T(test_an_end_behind_a_full_socket),
 		T(test_bytes_before_a_break_are_delivered_first),
 		T(test_garbage_and_plain_http),
 		T(test_when_a_certificate_ends),
