@@ -33,6 +33,8 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="default 5")
     parser.add_argument("--blob-mib", type=int, default=64, metavar="N", help="default 64")
     parser.add_argument("--seconds", type=int, default=3, metavar="N", help="of each load of wrk, default 3")
+    parser.add_argument("--crowd", type=int, default=1000, metavar="N", help="idle clients whose memory is measured, and a tenth as many\n"
+                        "that stop reading; 0 = none (default 1000)")
     args = parser.parse_args()
     if min(args.rounds, args.blob_mib, args.seconds) < 1:
         parser.error("--rounds, --blob-mib and --seconds are positive")
@@ -177,9 +179,10 @@ def clients_memory(relay, target, clients, receive_buffer=None):
 
 
 MEMORY = {
-    "1000 idle clients: KiB each": lambda relay, backend: clients_memory(relay, backend.manifest, 1000),
-    "100 that stopped reading: KiB each": lambda relay, backend: clients_memory(relay, backend.blob, 100, 4096),
-} if ARGS.side == "clients" else {}
+    f"{ARGS.crowd} idle clients: KiB each": lambda relay, backend: clients_memory(relay, backend.manifest, ARGS.crowd),
+    f"{ARGS.crowd // 10} that stopped reading: KiB each":
+        lambda relay, backend: clients_memory(relay, backend.blob, ARGS.crowd // 10, 4096),
+} if ARGS.side == "clients" and ARGS.crowd >= 10 else {}
 
 
 def measure(directory):

@@ -37,7 +37,7 @@ def test_relaying_is_measured(tmp_path):
                  tmp_path / "found.json", what="relay")
     assert done.returncode == 0, done.stdout + done.stderr
     header, _, *rows = (cells(line) for line in done.stdout.splitlines() if line.startswith("|"))
-    assert header == ["", "splicer", "regrelay"] and len(rows) == 20
+    assert header == ["", "splicer", "regrelay"] and len(rows) == 25
     found = json.loads((tmp_path / "found.json").read_text())["passes"]["with logs"]
     assert [row[0] for row in rows] == list(found)
     for measure, values in found.items():
@@ -46,6 +46,19 @@ def test_relaying_is_measured(tmp_path):
             assert values["regrelay"] == [0]
             continue
         assert "cpu s/GB" in measure or min(min(v) for v in values.values()) > 0, (measure, values)
+
+
+@pytest.mark.parametrize("side", ["clients", "upstream"])
+def test_tls_is_measured(tmp_path, side):
+    if not find("wrk") or not nginx.available():
+        pytest.skip("needs wrk and nginx")
+    done = bench("--side", side, "--relays", "regrelay", "--rounds", "1", "--blob-mib", "1", "--seconds", "1", "--crowd", "0", "--json",
+                 tmp_path / "found.json", what="tls")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "found.json").read_text())["found"]
+    assert len(found) == (14 if side == "clients" else 10)
+    for measure, values in found.items():
+        assert "cpu s/GB" in measure or values["regrelay"][0] > 0, measure
 
 
 def test_a_narrow_tunnel_is_measured():

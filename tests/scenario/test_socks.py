@@ -7,7 +7,7 @@ import time
 import pytest
 from tools import certs, containerd, rawhttp, skopeo, ways
 from tools.flaky import Flaky
-from tools.landscape import AUTH, STORAGE, Landscape
+from tools.landscape import AUTH, AUTH_TUNNEL, REGISTRY, STORAGE, STORAGE_TUNNEL, Landscape
 from tools.oauth import OAuth
 from tools.origin import ok
 from tools.process import wait_until
@@ -352,14 +352,15 @@ def land(tmp_path_factory):
 
 
 @pytest.fixture
-def real(start_relay, land, tmp_path, stack):
-    """A relay through SOCKS5 with a token, to a registry with a token server and a storage of their own, all with TLS."""
+def real(request, start_relay, land, tmp_path, stack):
+    """A relay through SOCKS5 with a token, to a registry with a token server and a storage of their own, all with TLS.
+    request.param: keys of [registry]."""
     ca = certs.Authority(tmp_path / "ca")
     uaa = stack.enter_context(OAuth(tmp_path / "uaa", authority=ca))
     land.standin.set(mode="untrusted", token_key=uaa.key, token_clients=[uaa.client])
     land.standin.heal()
     land.begin()
-    relay = start_relay(proxy=land.standin.socks, registries={"default": land.raw_section()}, settings={"proxy": {
+    relay = start_relay(proxy=land.standin.socks, registries={"default": land.raw_section(**getattr(request, "param", {}))}, settings={"proxy": {
         "protocol": "socks5", "auth": "bearer", "credentials": uaa.bind(tmp_path / "binding"), "ca_file": ca.certificate}})
     relay.secrets += [land.auth.password, uaa.secret]
     return relay
@@ -374,6 +375,16 @@ def test_skopeo_pulls(real, land, tmp_path):
     done = skopeo.pull(f"localhost:{real.port}/team/app:t1", tmp_path / "out", credentials=land.front.credentials)
     assert_pulled(done, land, tmp_path / "out")
     assert {t.host for t in land.standin.tunnels(reply=0)} == set(land.raw) and not land.strays()
+
+
+@pytest.mark.parametrize("real", [{"token_hosts": f"{AUTH}={AUTH_TUNNEL}", "redirect_hosts": f"{STORAGE}={STORAGE_TUNNEL}"}],
+                         indirect=True, ids=["mapped"])
+def test_hosts_that_the_cloud_connector_calls_otherwise(real, land, tmp_path):
+    """The tunnel leads to the name of the mapping; what the certificate must be for is the name that the registry told."""
+    before = len(land.standin.tunnels(reply=0))
+    done = skopeo.pull(f"localhost:{real.port}/team/app:t1", tmp_path / "out", credentials=land.front.credentials)
+    assert_pulled(done, land, tmp_path / "out")
+    assert {t.host for t in land.standin.tunnels(reply=0)[before:]} == {REGISTRY, AUTH_TUNNEL, STORAGE_TUNNEL} and not land.strays()
 
 
 def test_ctr_pulls(real, land, stack, tmp_path_factory):

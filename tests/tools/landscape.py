@@ -23,6 +23,7 @@ from .tokenserver import TokenServer
 REGISTRY = "registry.corp:5000"
 AUTH, AUTH_VHOST = "auth.corp:8443", "auth.kyma:8443"
 STORAGE, STORAGE_VHOST = "minio.corp:9000", "minio.kyma:9000"
+AUTH_TUNNEL, STORAGE_TUNNEL = "auth.tunnel:1443", "minio.tunnel:1900"  # what a mapping for TCP may call them
 
 
 class Landscape:
@@ -48,6 +49,7 @@ class Landscape:
             mapping(VHOST, self._entry, internal=REGISTRY),
             mapping(AUTH_VHOST, self.auth, internal=AUTH),
             mapping(STORAGE_VHOST, self.storage, internal=STORAGE),
+            mapping(AUTH_TUNNEL, self.auth, raw=True), mapping(STORAGE_TUNNEL, self.storage, raw=True),
             *(mapping(host, server, raw=True) for host, server in behind.items())], **(standin or {})))
         self.image = make_image(directory / "image", layers=list(layers), seed=1)
         self.registry.push(self.image, f"{repository}:{tag}")
