@@ -1,4 +1,5 @@
 """Errors of the path: each has one text that names cause and fix, and it reaches the client whatever it asked with."""
+import concurrent.futures
 import json
 import re
 import socket
@@ -63,16 +64,20 @@ PATH_ERRORS = [
 ]
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("error,status,text,values", PATH_ERRORS, ids=[e[0] for e in PATH_ERRORS])
-def test_error_of_the_path(relay, origin, error, status, text, values, method):
+def test_error_of_the_path(relay, origin, error, status, text, values):
     kind = "text/html" if text.startswith("<") else "text/plain"
     origin.route(".*", cp(status, text, kind))
     if "{proxy}" in ROWS[error]["text"]:
         values = {**values, "proxy": origin.address}
-    with rawhttp.Connection(relay.port) as c:
-        for _ in range(2):
-            assert_error(c.get(MANIFEST, method=method), error, method, **values)
+
+    def twice(method):
+        with rawhttp.Connection(relay.port) as c:
+            return [c.get(MANIFEST, method=method) for _ in range(2)]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for method, answers in zip(("GET", "HEAD"), pool.map(twice, ("GET", "HEAD"))):
+            for answer in answers:
+                assert_error(answer, error, method, **values)
     warnings = [line for line in relay.lines() if line.get("level") == "warning" and error in json.dumps(line)]
     assert warnings, "nothing in the log"
     upstream = relay.status()["upstreams"][0]

@@ -53,8 +53,9 @@ def injected(relay, tmp_path, *rules):
 @pytest.mark.parametrize("error", ["ECONNABORTED", "EPROTO", "EINTR", "ENETDOWN", "EHOSTUNREACH", "EOPNOTSUPP", "EPERM",
                                    "ENFILE", "EMFILE", "ENOBUFS", "ENOMEM"])
 def test_an_accept_that_fails_now_and_then_loses_nobody(relay, tmp_path, error):
+    clients = 2 if error in ("ENFILE", "EMFILE", "ENOBUFS", "ENOMEM") else 4  # of these each costs a pause
     with injected(relay, tmp_path, f"accept4:error={error}:when=1+3") as count:
-        assert [rawhttp.get(relay.port, "/v2/").status for _ in range(4)] == [200] * 4
+        assert [rawhttp.get(relay.port, "/v2/").status for _ in range(clients)] == [200] * clients
         assert count() >= 1
     assert rawhttp.get(relay.port, "/v2/").status == 200
 
