@@ -84,6 +84,10 @@ static enum move_result put_copied(struct body *b, struct conn *c, struct sink *
 		*moved += (size_t)n;
 		bytes = sv_from(bytes, (size_t)n);
 	}
+	if (n < 0 && n != -EAGAIN) { /* the client is gone: nothing is kept for it */
+		splice_release(c);
+		return took(n, moved, ret_errno);
+	}
 	const int kept = copy_keep(c, bytes);
 	if (kept < 0)
 		return cut(b, kept, NULL);

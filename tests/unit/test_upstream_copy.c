@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 
 #include "clock.h"
@@ -215,6 +216,34 @@ static void a_sink_that_was_wrong_costs_a_resume(void **state)
 	assert_whole(f, p);
 }
 
+static ssize_t gone(struct sink *s, struct strview bytes)
+{
+	(void)s, (void)bytes;
+	return -ECONNRESET;
+}
+
+static void a_client_that_is_gone_is_not_the_upstreams_fault(void **state)
+{
+	struct fixture *f = *state;
+	struct taking *p = pull(f);
+	size_t moved = 0;
+	int error = 0;
+
+	answers_with_head(f);
+	TURN_UNTIL(f, p->head);
+	send_body(f, 0, p, 0, 128 * 1024);
+	p->room = 0; /* the test moves by itself */
+	p->sink.put = gone;
+	fake_sends(f, 0, body + 128 * 1024, 200 * 1024);
+	settle(f);
+	assert_int_equal(source_move(p->source, &p->sink, p->step, &moved, &error), MOVE_SINK_FAILED);
+	assert_int_equal(error, ECONNRESET);
+	assert_int_equal(moved, 0);
+	for (size_t i = 0; i < ARRAY_LEN(f->stats->errors); i++)
+		assert_int_equal(stats_get(&f->stats->errors[i]), 0);
+	pull_free(p);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -225,6 +254,7 @@ int main(void)
 		T(what_is_not_taken_waits_in_the_buffer),
 		T(what_waits_comes_before_what_is_fetched_again),
 		T(a_sink_that_was_wrong_costs_a_resume),
+		T(a_client_that_is_gone_is_not_the_upstreams_fault),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
