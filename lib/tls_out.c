@@ -11,7 +11,7 @@
 
 #define KEPT_MUCH (4 * 1024 * 1024) /* of all peers that do not read; then they are given a record at a time */
 /* The records' heads and tails, short ones' too (RFC 6066 4), and a message between them. */
-#define GATHERED_MAX (TLS_AT_ONCE + 16 * 1024)
+#define GATHERED_MAX (TLS_AT_ONCE + 64 * 1024)
 
 static unsigned char gathered[GATHERED_MAX] __attribute__((aligned(64))); /* by the call under way; empty between calls */
 static size_t gathered_n;
@@ -81,11 +81,13 @@ static int send_gathered(struct tls_out *o, bool full)
 
 int tls_out_send(struct tls_out *o)
 {
-	int r = o->kept ? send_kept(o) : 0;
+	int r = o->broken ? o->broken : o->kept ? send_kept(o) : 0;
 
 	if (gathered_n && (r == 0 || r == -EAGAIN))
 		r = send_gathered(o, r == -EAGAIN);
 	gathered_n = 0;
+	if (r != -EAGAIN)
+		o->broken = r;
 	return r;
 }
 
@@ -95,6 +97,19 @@ size_t tls_out_room(const struct tls_out *o)
 }
 
 /* --- what OpenSSL sees: a BIO that stands before the socket's ---------------------------------------------------- */
+
+/* Sends while OpenSSL waits: 1, or -1 with what it asks for to know whether to come again. */
+static int send_meanwhile(BIO *b, struct tls_out *o)
+{
+	const int r = tls_out_send(o);
+
+	if (r == 0)
+		return 1;
+	if (r == -EAGAIN)
+		BIO_set_retry_write(b);
+	errno = -r;
+	return -1;
+}
 
 /* A peer that makes us answer and does not read is not listened to any further. */
 static bool is_full(const struct tls_out *o, size_t n)
@@ -114,29 +129,19 @@ static int on_write(BIO *b, const char *bytes, int n)
 	}
 	if (n <= 0)
 		return 0;
-	if (is_full(o, (size_t)n) && tls_out_send(o) < 0) {
-		BIO_set_retry_write(b);
+	if (is_full(o, (size_t)n) && send_meanwhile(b, o) < 0)
 		return -1;
-	}
 	memcpy(gathered + gathered_n, bytes, (size_t)n);
 	gathered_n += (size_t)n;
 	return n;
 }
 
-static long flush(BIO *b, struct tls_out *o)
-{
-	BIO_clear_retry_flags(b);
-	if (tls_out_send(o) == 0)
-		return 1;
-	BIO_set_retry_write(b);
-	return -1;
-}
-
 static long on_ctrl(BIO *b, int what, long number, void *pointer)
 {
-	struct tls_out *o = BIO_get_data(b);
-
-	return what == BIO_CTRL_FLUSH ? flush(b, o) : BIO_ctrl(BIO_next(b), what, number, pointer);
+	if (what != BIO_CTRL_FLUSH)
+		return BIO_ctrl(BIO_next(b), what, number, pointer);
+	BIO_clear_retry_flags(b);
+	return send_meanwhile(b, BIO_get_data(b));
 }
 
 static int on_create(BIO *b)

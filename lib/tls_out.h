@@ -14,13 +14,14 @@ struct tls_out {
 	int fd;              /* borrowed */
 	unsigned char *kept; /* owned; NULL = nothing */
 	size_t from, end;    /* of kept: still to be sent */
+	int broken;          /* -errno of the socket or -ENOMEM: nothing more leaves */
 };
 
 /* Makes o what ssl writes to, and the socket of fd what it reads from.  0 or -ENOMEM. */
 MUST_CHECK int tls_out_begin(struct tls_out *o, SSL *ssl, int fd);
 
 /* To be called behind every call that may make OpenSSL write.  0 = all has left; -EAGAIN = the rest is kept, call again when the
- * socket is writable; -ENOMEM; -errno of the socket. */
+ * socket is writable; -ENOMEM; -errno of the socket, then and from then on. */
 MUST_CHECK int tls_out_send(struct tls_out *o);
 
 /* How much may be encrypted before the next send: TLS_AT_ONCE, or 0, where a record at a time is enough: much waits in the

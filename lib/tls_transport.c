@@ -97,8 +97,12 @@ static ssize_t tls_read(struct transport *t, void *bytes, size_t n)
 		return l->broken;
 	wipe_small(l->ssl, n);
 	const ssize_t r = read_records(t, bytes, n);
+	if (r != -EAGAIN) { /* what the read met is what counts */
+		(void)!tls_out_send(&l->out);
+		return r;
+	}
 	const int sent = tls_send_out(l);
-	return r == -EAGAIN && sent < 0 ? sent : r;
+	return sent < 0 ? sent : r;
 }
 
 /* --- ends ----------------------------------------------------------------------------------------------------- */
@@ -254,6 +258,11 @@ int tls_handshake(struct transport *t)
 			t->ops = &kernel_ops;
 	}
 	return r;
+}
+
+size_t tls_kept(const struct transport *t)
+{
+	return t->layer ? tls_layer_of(t)->out.end - tls_layer_of(t)->out.from : 0;
 }
 
 const char *tls_why(const struct transport *t)

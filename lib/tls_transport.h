@@ -36,6 +36,9 @@ bool tls_is_final(const struct transport *t);
 /* The handshake was a short one. */
 bool tls_resumed(const struct transport *t);
 
+/* Bytes, encrypted ones, that count as written and wait for the socket. */
+size_t tls_kept(const struct transport *t);
+
 static inline bool tls_is(const struct transport *t)
 {
 	return t->layer != NULL;

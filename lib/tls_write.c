@@ -110,5 +110,7 @@ ssize_t tls_writev(struct transport *t, const struct iovec *part, int parts)
 	}
 	if (sum)
 		return (ssize_t)sum;
+	if (n < 0)
+		(void)!tls_out_send(&l->out); /* an alert */
 	return sent < 0 ? sent : n;
 }

@@ -6,6 +6,7 @@
 #include "access.h"
 #include "live.h"
 #include "log.h"
+#include "tls_transport.h"
 
 #define STEPS_MAX   32   /* in one turn; then others come first */
 #define DRAIN_QUIET 2000 /* ms of silence after which a draining worker closes an idle connection */
@@ -57,10 +58,18 @@ static uint64_t rate_window(const struct session *s)
 	return earlier(s->sv->conf->listen.send_timeout, RATE_MS);
 }
 
+/* What the client's socket has taken, which TLS may be ahead of. */
+static uint64_t client_took(const struct session *s)
+{
+	const size_t kept = tls_is(&s->client) ? tls_kept(&s->client) : 0;
+
+	return s->body.written > kept ? s->body.written - kept : 0;
+}
+
 static void rate_begin(struct session *s)
 {
 	s->rate_ms = loop_now(s->sv->loop);
-	s->rate_written = s->body.written;
+	s->rate_taken = client_took(s);
 }
 
 void session_client_kept_up(struct session *s)
@@ -71,10 +80,10 @@ void session_client_kept_up(struct session *s)
 /* It took enough since rate_ms, or that is not long enough ago. */
 static bool rate_is_kept(const struct session *s)
 {
-	const uint64_t took_ms = loop_now(s->sv->loop) - s->rate_ms;
+	const uint64_t took_ms = loop_now(s->sv->loop) - s->rate_ms, took = client_took(s);
 
 	return s->sv->conf->listen.min_rate == 0 || took_ms < rate_window(s)
-	       || (s->body.written - s->rate_written) * 1000 / took_ms >= s->sv->conf->listen.min_rate;
+	       || (took > s->rate_taken ? took - s->rate_taken : 0) * 1000 / took_ms >= s->sv->conf->listen.min_rate;
 }
 
 static uint64_t send_deadline(struct session *s)
@@ -150,7 +159,7 @@ static void count_gauge(const struct session *s, bool up)
 void session_set(struct session *s, enum session_state state)
 {
 	/* To wait again when nothing has moved is the same wait: its deadline stands. */
-	if (s->state == state && rows[state].active && s->written_armed == s->body.written)
+	if (s->state == state && rows[state].active && s->taken_armed == client_took(s))
 		return;
 	if (s->state != state) {
 		log_fields(LOG_LEVEL_DEBUG, FIELDS(LF_INT("sess", s->id)), "session %s -> %s, waiting for %s",
@@ -159,7 +168,7 @@ void session_set(struct session *s, enum session_state state)
 		s->state = state;
 		count_gauge(s, true);
 	}
-	s->written_armed = s->body.written;
+	s->taken_armed = client_took(s);
 	loop_timer_at(s->sv->loop, &s->deadline, deadline_of(s, state), on_deadline);
 }
 

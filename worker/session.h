@@ -55,10 +55,10 @@ struct session {
 	struct source *source;
 	struct client_body body;
 	uint64_t written_seen;  /* of body.written: counted so far */
-	uint64_t written_armed; /* of body.written: when the send deadline was armed */
+	uint64_t taken_armed;   /* by the client: when the send deadline was armed */
 	uint64_t send_by_ms;    /* the client takes something before, or is cut */
 	uint64_t rate_ms;       /* since when bytes wait for the client, as far as min_rate looks back; 0 = none do */
-	uint64_t rate_written;  /* of body.written: then */
+	uint64_t rate_taken;    /* by the client: then */
 	size_t linger_bytes;    /* dropped so far */
 	bool live;              /* live.c: between live_begin and live_end */
 	struct pull_entry *pull; /* its row; NULL also when the table was full */

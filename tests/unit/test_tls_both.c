@@ -261,13 +261,18 @@ static void test_many_records_leave_at_once_and_few_are_kept(void **state)
 	assert_int_equal(tls_out_room(server_out()), 0);
 	assert_non_null(server_out()->kept);
 	assert_in_range(server_out()->end - server_out()->from, 1, TLS_AT_ONCE + 16 * 1024);
+	size_t kept = tls_kept(&server);
+	assert_int_equal(kept, server_out()->end - server_out()->from);
 	for (unsigned i = 0; got < sent && i < 1000000; i++) {
 		drain(&got, sent);
 		assert_int_equal(transport_read(&server, &none, 1), -EAGAIN); /* reading sends, too */
+		assert_true(tls_kept(&server) <= kept);
+		kept = tls_kept(&server);
 	}
 	drain(&got, sent);
 	assert_int_equal(got, sent);
 	assert_null(server_out()->kept);
+	assert_int_equal(tls_kept(&server), 0);
 	assert_int_equal(tls_out_room(server_out()), TLS_AT_ONCE);
 }
 
