@@ -136,6 +136,17 @@ static int on_write(BIO *b, const char *bytes, int n)
 	return n;
 }
 
+static int on_read(BIO *b, char *bytes, int n)
+{
+	struct tls_out *o = BIO_get_data(b);
+	const int r = BIO_read(BIO_next(b), bytes, n);
+
+	BIO_clear_retry_flags(b);
+	BIO_copy_next_retry(b); /* which adds to what is set */
+	o->drained = r < n;
+	return r;
+}
+
 static long on_ctrl(BIO *b, int what, long number, void *pointer)
 {
 	if (what != BIO_CTRL_FLUSH)
@@ -157,7 +168,7 @@ static const BIO_METHOD *method(void)
 	if (made)
 		return made;
 	BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_FILTER, "tls_out");
-	if (m && BIO_meth_set_write(m, on_write) && BIO_meth_set_ctrl(m, on_ctrl) && BIO_meth_set_create(m, on_create))
+	if (m && BIO_meth_set_write(m, on_write) && BIO_meth_set_read(m, on_read) && BIO_meth_set_ctrl(m, on_ctrl) && BIO_meth_set_create(m, on_create))
 		made = m;
 	else
 		BIO_meth_free(m);
@@ -169,15 +180,14 @@ int tls_out_begin(struct tls_out *o, SSL *ssl, int fd)
 	BIO *socket = BIO_new_socket(fd, BIO_NOCLOSE);
 	BIO *front = socket && method() ? BIO_new(method()) : NULL;
 
-	if (!front || !BIO_up_ref(socket)) {
-		BIO_free(front);
+	if (!front) {
 		BIO_free(socket);
 		return -ENOMEM;
 	}
 	*o = (struct tls_out){ .fd = fd };
 	BIO_set_data(front, o);
-	SSL_set0_rbio(ssl, socket);
-	SSL_set0_wbio(ssl, BIO_push(front, socket));
+	(void)BIO_push(front, socket);
+	SSL_set_bio(ssl, front, front); /* one reference for both, and the socket's with it */
 	return 0;
 }
 

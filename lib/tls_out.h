@@ -1,7 +1,10 @@
 /* What OpenSSL writes, on its way to the socket: gathered, so that several records leave in one send(2).  What the socket does not
- * take is kept, for it is encrypted and cannot be made again.  For lib/tls_*.c only; one thread. */
+ * take is kept, for it is encrypted and cannot be made again.  Reading passes by, to see when the socket is empty.  For
+ * lib/tls_*.c only; one thread. */
 #ifndef TLS_OUT_H
 #define TLS_OUT_H
+
+#include <stdbool.h>
 
 #include <openssl/ssl.h>
 
@@ -14,10 +17,11 @@ struct tls_out {
 	int fd;              /* borrowed */
 	unsigned char *kept; /* owned; NULL = nothing */
 	size_t from, end;    /* of kept: still to be sent */
+	bool drained;        /* the last read was short: the socket had no more */
 	int broken;          /* -errno of the socket or -ENOMEM: nothing more leaves */
 };
 
-/* Makes o what ssl writes to, and the socket of fd what it reads from.  0 or -ENOMEM. */
+/* Puts o between ssl and the socket of fd.  0 or -ENOMEM. */
 MUST_CHECK int tls_out_begin(struct tls_out *o, SSL *ssl, int fd);
 
 /* To be called behind every call that may make OpenSSL write.  0 = all has left; -EAGAIN = the rest is kept, call again when the

@@ -55,6 +55,12 @@ static ssize_t read_record(struct tls_layer *l, void *bytes, size_t n)
 	return SSL_get_error(l->ssl, r) == SSL_ERROR_ZERO_RETURN ? 0 : tls_failure(l, r);
 }
 
+/* As with a plain socket: what comes later makes a new edge, but not after a FIN. */
+static bool is_empty(const struct transport *t, const struct tls_layer *l)
+{
+	return l->out.drained && !SSL_has_pending(l->ssl) && !t->peer_closed && !t->failed;
+}
+
 /* As many records as fit: less than n bytes mean that no more are there, as with a plain socket. */
 static ssize_t read_records(struct transport *t, void *bytes, size_t n)
 {
@@ -74,6 +80,10 @@ static ssize_t read_records(struct transport *t, void *bytes, size_t n)
 			break;
 		}
 		sum += (size_t)r;
+		if (is_empty(t, l)) {
+			t->readable = false;
+			break;
+		}
 	}
 	return (ssize_t)sum;
 }

@@ -62,10 +62,10 @@ static ssize_t encrypt_next(struct tls_layer *l, const struct iovec *part, int p
 	return parts == 1 || n >= TLS_RECORD_MAX ? encrypt(l, at, n) : encrypt_gathered(l, part, parts, skip);
 }
 
-/* As many records as leave at once.  > 0 bytes, -EAGAIN, -errno; *ret_last: those of the last record. */
-static ssize_t write_some(struct tls_layer *l, const struct iovec *part, int parts, size_t skip, size_t *ret_last)
+/* Of left bytes beyond skip, as many records as leave at once.  > 0 bytes, -EAGAIN, -errno; *ret_last: those of the last record. */
+static ssize_t write_some(struct tls_layer *l, const struct iovec *part, int parts, size_t skip, size_t left, size_t *ret_last)
 {
-	const size_t room = tls_out_room(&l->out);
+	const size_t room = left > TLS_RECORD_MAX ? tls_out_room(&l->out) : 0;
 	size_t sum = 0;
 	ssize_t r;
 
@@ -98,7 +98,7 @@ ssize_t tls_writev(struct transport *t, const struct iovec *part, int parts)
 		return sent;
 	const size_t all = length(part, parts);
 	size_t sum = known(l, all);
-	while (sent == 0 && sum < all && (n = write_some(l, part, parts, sum, &last)) > 0) {
+	while (sent == 0 && sum < all && (n = write_some(l, part, parts, sum, all - sum, &last)) > 0) {
 		sum += (size_t)n;
 		sent = tls_send_out(l);
 	}
