@@ -140,26 +140,47 @@ static void without_room_it_goes_by_the_buffer(void **state)
 	assert_null(f->upstream->copied);
 }
 
-/* The sink takes 1,000 bytes of what it wanted; the rest comes from the buffer, before what comes after it. */
-static void what_is_not_taken_waits_in_the_buffer(void **state)
+#define TAKEN (384 * 1024)
+#define READ  (TAKEN + COPY_LEAST)
+
+/* The sink took TAKEN bytes and 1,000 of the COPY_LEAST that it said it had room for: the rest waits. */
+static struct taking *stop_in_a_piece(struct fixture *f)
 {
-	struct fixture *f = *state;
 	struct taking *p = pull(f);
 
 	answers_with_head(f);
 	TURN_UNTIL(f, p->head);
-	send_body(f, 0, p, 0, 384 * 1024);
+	send_body(f, 0, p, 0, TAKEN);
 	said = COPY_LEAST;
 	p->room = 1000;
-	fake_sends(f, 0, body + 384 * 1024, COPY_LEAST);
-	TURN_UNTIL(f, p->room == 0 && came(f) >= 384 * 1024 + COPY_LEAST);
-	assert_int_equal(p->n, 384 * 1024 + 1000);
+	fake_sends(f, 0, body + TAKEN, COPY_LEAST);
+	TURN_UNTIL(f, p->room == 0 && came(f) >= READ);
+	return p;
+}
+
+static void answers_from(struct fixture *f, int from)
+{
+	static char head[192];
+
+	(void)snprintf(head, sizeof(head),
+	               "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n\r\n", from, SIZE - 1, SIZE,
+	               SIZE - from);
+	fake_answers(f, head, THEN_KEEP);
+}
+
+/* The rest comes from the buffer, before what comes after it. */
+static void what_is_not_taken_waits_in_the_buffer(void **state)
+{
+	struct fixture *f = *state;
+	struct taking *p = stop_in_a_piece(f);
+
+	assert_int_equal(p->n, TAKEN + 1000);
 	pull_read(p, 500);
-	assert_int_equal(p->n, 384 * 1024 + 1500);
+	assert_int_equal(p->n, TAKEN + 1500);
 	pull_read(p, SIZE_MAX);
-	assert_int_equal(p->n, 384 * 1024 + COPY_LEAST);
+	assert_int_equal(p->n, READ);
 	said = SIZE_MAX;
-	send_body(f, 0, p, 384 * 1024 + COPY_LEAST, SIZE);
+	send_body(f, 0, p, READ, SIZE);
 	assert_whole(f, p);
 }
 
@@ -167,28 +188,16 @@ static void what_is_not_taken_waits_in_the_buffer(void **state)
 static void what_waits_comes_before_what_is_fetched_again(void **state)
 {
 	struct fixture *f = *state;
-	static char head[192];
-	const int until = 384 * 1024 + COPY_LEAST;
-	struct taking *p = pull(f);
+	struct taking *p = stop_in_a_piece(f);
 
-	answers_with_head(f);
-	TURN_UNTIL(f, p->head);
-	send_body(f, 0, p, 0, 384 * 1024);
-	said = COPY_LEAST;
-	p->room = 1000;
-	fake_sends(f, 0, body + 384 * 1024, COPY_LEAST);
-	TURN_UNTIL(f, p->room == 0 && came(f) >= (uint64_t)until);
 	fake_ends(f, 0, false);
 	settle(f);
-	(void)snprintf(head, sizeof(head),
-	               "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n\r\n", until,
-	               SIZE - 1, SIZE, SIZE - until);
-	fake_answers(f, head, THEN_KEEP);
+	answers_from(f, READ);
 	pull_read(p, SIZE_MAX);
 	TURN_UNTIL(f, f->requests == 2);
 	assert_non_null(strstr(f->last_request, "\r\nRange: bytes=458752-\r\n"));
 	said = SIZE_MAX;
-	send_body(f, 1, p, (size_t)until, SIZE);
+	send_body(f, 1, p, READ, SIZE);
 	assert_whole(f, p);
 }
 
@@ -196,7 +205,6 @@ static void what_waits_comes_before_what_is_fetched_again(void **state)
 static void a_sink_that_was_wrong_costs_a_resume(void **state)
 {
 	struct fixture *f = *state;
-	static char head[192];
 	const int from = 128 * 1024;
 	struct taking *p = pull(f);
 
@@ -204,10 +212,7 @@ static void a_sink_that_was_wrong_costs_a_resume(void **state)
 	TURN_UNTIL(f, p->head);
 	send_body(f, 0, p, 0, (size_t)from);
 	p->room = 1; /* not 0: else nothing would be read */
-	(void)snprintf(head, sizeof(head),
-	               "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n\r\n", from + 1,
-	               SIZE - 1, SIZE, SIZE - from - 1);
-	fake_answers(f, head, THEN_KEEP);
+	answers_from(f, from + 1);
 	fake_sends(f, 0, body + from, 200 * 1024);
 	settle(f);
 	pull_read(p, SIZE_MAX);
