@@ -20,12 +20,10 @@ static size_t least(size_t a, uint64_t b)
 	return a < b ? a : (size_t)b;
 }
 
-/* How much to read for that much room: what may come back needs a place. */
-static size_t bounded(struct conn *c, const struct sink *to, size_t room)
+/* What may come back needs a place: a buffer has room for what a sink without pipes gives back, not for all. */
+static bool has_place(struct conn *c, const struct sink *to)
 {
-	if (room > UPSTREAM_BUF_SIZE && to->may_pipe && to->may_pipe(to) && splice_take_pipe(c) < 0)
-		return UPSTREAM_BUF_SIZE;
-	return least(room, COPY_BYTES);
+	return !to->may_pipe || !to->may_pipe(to) || splice_take_pipe(c) == 0;
 }
 
 ssize_t copy_fill(struct body *b, struct conn *c, const struct sink *to, size_t max, struct strview *ret_bytes)
@@ -39,10 +37,10 @@ ssize_t copy_fill(struct body *b, struct conn *c, const struct sink *to, size_t 
 		return -ENOTSUP;
 	if (!u->copied)
 		u->copied = aligned_alloc(PAGE, COPY_BYTES);
-	if (!u->copied)
+	if (!u->copied || !has_place(c, to))
 		return -ENOTSUP;
 	buf_return(&c->in, &u->bufs); /* empty, and not needed for as long as this goes on */
-	const ssize_t n = transport_read(&c->transport, u->copied, least(least(bounded(c, to, room), max), b->left));
+	const ssize_t n = transport_read(&c->transport, u->copied, least(least(least(COPY_BYTES, room), max), b->left));
 	if (n <= 0) {
 		splice_release(c);
 		return n;

@@ -140,6 +140,27 @@ static void without_room_it_goes_by_the_buffer(void **state)
 	assert_null(f->upstream->copied);
 }
 
+static bool yes(const struct sink *s)
+{
+	(void)s;
+	return true;
+}
+
+/* A client that takes nothing may give all of a piece back: for many of them that is for pipes, or as little as ever. */
+static void without_a_pipe_for_what_comes_back_it_goes_by_the_buffer(void **state)
+{
+	struct fixture *f = *state;
+	struct taking *p = pull(f);
+
+	p->sink.may_pipe = yes;
+	upstream_limit_pipes(f->upstream, 0);
+	answers_with_head(f);
+	TURN_UNTIL(f, p->head);
+	send_body(f, 0, p, 0, SIZE);
+	assert_whole(f, p);
+	assert_true(largest <= UPSTREAM_BUF_SIZE / 2);
+}
+
 #define TAKEN (384 * 1024)
 #define READ  (TAKEN + COPY_LEAST)
 
@@ -256,6 +277,7 @@ int main(void)
 		T(it_comes_in_large_pieces),
 		T(no_more_is_read_than_there_is_room_for),
 		T(without_room_it_goes_by_the_buffer),
+		T(without_a_pipe_for_what_comes_back_it_goes_by_the_buffer),
 		T(what_is_not_taken_waits_in_the_buffer),
 		T(what_waits_comes_before_what_is_fetched_again),
 		T(a_sink_that_was_wrong_costs_a_resume),
