@@ -154,6 +154,8 @@ static int verb_fork(struct slot *s)
 	}
 	if (r < 0) {
 		log_error("cannot start %s: %s, trying again", child_name(c), strerror(-r));
+		s->refused.code = r;
+		(void)snprintf(s->refused.reason, sizeof(s->refused.reason), "cannot be started: %s", strerror(-r));
 		channel_close(c);
 		return r;
 	}
@@ -184,6 +186,11 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
 	if (c->slot.state == SLOT_STARTING || c->slot.state == SLOT_DRAINING)
 		log_error("%s (pid %d) is %s for too long, killing it", child_name(c), (int)c->slot.pid,
 		          slot_state_name(c->slot.state));
+	if (c->slot.state == SLOT_STARTING) {
+		c->slot.refused.code = -ETIMEDOUT;
+		(void)snprintf(c->slot.refused.reason, sizeof(c->slot.refused.reason), "was not ready after %llu ms",
+		               (unsigned long long)c->slot.start_limit_ms);
+	}
 	slot_feed(&c->slot, SLOT_TIMEOUT);
 	return 0;
 }

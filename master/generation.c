@@ -54,6 +54,7 @@ void generation_start(struct generation *g)
 	names_reset(g->shm, g->index);
 	token_reset(g->shm->token[g->index], SHM_TOKENS);
 	g->phase = GENERATION_STARTING;
+	g->born_ms = clock_now_ms();
 	slot_feed(&g->keeper.slot, SLOT_SPAWN);
 	for (unsigned i = 0; i < g->workers && g->phase == GENERATION_STARTING; i++)
 		slot_feed(&g->worker[i].slot, SLOT_SPAWN);
@@ -78,7 +79,10 @@ static bool workers_gone(const struct generation *g)
 
 static void starting_moved(struct generation *g, struct child *c, enum slot_state was)
 {
-	if (was == SLOT_STARTING && c->slot.state == SLOT_WAITING) {
+	const bool late = clock_now_ms() - g->born_ms >= g->conf->master.reload_timeout;
+
+	/* It refused or died; or it was killed for being late, or could not be forked all that time. */
+	if (c->slot.state == SLOT_WAITING && (was == SLOT_STARTING || late)) {
 		g->calls->failed(g, c);
 		return;
 	}

@@ -59,6 +59,7 @@ struct generation {
 	struct child worker[GENERATION_WORKERS];
 	struct child keeper;
 	uint64_t drain_ms; /* deadline when RETIRING */
+	uint64_t born_ms;  /* when its first child was wanted */
 };
 
 /* What a generation is made of; everything is borrowed but conf and the listeners, which it takes over on success. */

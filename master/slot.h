@@ -54,7 +54,7 @@ struct slot {
 	bool keeper;
 	unsigned number;         /* within its generation */
 	unsigned shm_slot;
-	struct msg_refused refused; /* the last child's reason; code 0 = it gave none */
+	struct msg_refused refused; /* why the last child did not start: its words or the master's; code 0 = none */
 	int exit_status;         /* of the last child: its exit status, or 128 + signal */
 };
 

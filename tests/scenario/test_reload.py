@@ -6,14 +6,15 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 
 import pytest
 from tools import ports, rawhttp
 from tools.load import Load
 from tools.origin import ok
-from tools.process import run, wait_until
-from tools.relay import REGRELAYD
+from tools.process import find, run, wait_until
+from tools.relay import REGRELAYD, Relay, is_sanitized
 
 BLOB = "/v2/team/app/blobs/sha256:" + "a" * 64
 
@@ -244,6 +245,47 @@ def test_reload_that_hangs_or_cannot_fork_leaves_the_old_one(start_relay, origin
     assert done.returncode == 1 and done.stderr, done
     assert relay.worker_pids() == before
     assert rawhttp.get(relay.port, "/v2/").status == 200
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_reload_that_may_make_no_process_ends_in_time(stack, origin):
+    """As in a cgroup whose pids.max is reached."""
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    if run([*nobody, "test", "-x", REGRELAYD]).returncode:
+        pytest.skip("nobody cannot reach the program here")
+    directory = stack.enter_context(tempfile.TemporaryDirectory())
+    os.chown(directory, 65534, 65534)
+    relay = stack.enter_context(Relay(directory, proxy=origin.address, wrapper=nobody,
+                                      settings={"master": {"reload_timeout": "1s"}}))
+    origin.answer("/v2/", ok())
+    before = relay.worker_pids()
+    run([*nobody, "prlimit", "--pid", str(relay.process.pid), "--nproc=1:"], check=True)
+    done = relay.regctl("reload")
+    assert done.returncode == 1 and "keeper: cannot be started: Resource temporarily unavailable" in done.stderr, done
+    assert relay.worker_pids() == before and relay.status()["last_reload"]["result"] == "failed"
+    assert rawhttp.get(relay.port, "/v2/").status == 200
+    run([*nobody, "prlimit", "--pid", str(relay.process.pid), "--nproc=1000:"], check=True)
+    assert relay.regctl("reload").returncode == 0
+
+
+@pytest.mark.skipif(not find("strace"), reason="strace is not installed")
+@pytest.mark.skipif(is_sanitized(), reason="sanitizers do not share a process with a tracer")
+def test_reload_whose_workers_hang_ends_in_time(start_relay, origin, tmp_path):
+    relay = start_relay(proxy=origin.address, settings={"master": {"reload_timeout": "1s"}})
+    origin.answer("/v2/", ok())
+    before = relay.worker_pids()
+    tracer = subprocess.Popen([find("strace"), "-f", "-o", tmp_path / "trace", "-p", str(relay.process.pid), "-e", "trace=seccomp",
+                               "-e", "inject=seccomp:delay_enter=3s"], stderr=subprocess.PIPE, text=True)
+    try:
+        assert "attached" in tracer.stderr.readline()
+        done = relay.regctl("reload")
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(20)
+        tracer.stderr.close()
+    assert done.returncode == 1 and "was not ready after 1000 ms" in done.stderr, done
+    assert relay.worker_pids() == before and rawhttp.get(relay.port, "/v2/").status == 200
+    assert relay.regctl("reload").returncode == 0
 
 
 # --- drain and undrain --------------------------------------------------------------------------------------------------
