@@ -192,6 +192,14 @@ void conf_errors_free(struct conf_errors *e)
 	*e = (struct conf_errors){ NULL, 0 };
 }
 
+struct conf_errors conf_errors_take(struct conf_errors *e)
+{
+	const struct conf_errors all = *e;
+
+	*e = (struct conf_errors){ NULL, 0 };
+	return all;
+}
+
 static void errors_add(struct conf_errors *e, const char *path, int line, const char *text)
 {
 	char *one = NULL, **more = realloc(e->line, (e->count + 1) * sizeof(*more));

@@ -181,6 +181,8 @@ struct conf_errors {
 	unsigned count;
 };
 void conf_errors_free(struct conf_errors *e);
+/* All of them, the caller's from now on; none are left in e. */
+MUST_CHECK struct conf_errors conf_errors_take(struct conf_errors *e);
 
 /* Reads path (NULL = CONF_PATH_DEFAULT) and checks everything.  0: *ret is a new configuration, owned by the
  * caller (conf_free).  -EINVAL: errors lists what is wrong, all of it.  -errno: errors says which file could

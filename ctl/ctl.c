@@ -71,7 +71,7 @@ static void print_page(const struct ctl_options *o, const json_t *root)
 		puts(o->wait ? "drained" : "draining");
 		break;
 	case CTL_UNDRAIN:
-		puts("serving");
+		ctl_page_undrain(root, stdout);
 		break;
 	case CTL_LOG_LEVEL:
 		puts(ctl_json_text(root, o->argument ? "level" : "log_level"));

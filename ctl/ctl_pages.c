@@ -35,16 +35,29 @@ void ctl_page_version(const json_t *version, FILE *out)
 	fprintf(out, "regctl     %s\nregrelayd  %s\n", PACKAGE_VERSION, ctl_json_text(version, "version"));
 }
 
-void ctl_page_reload(const json_t *root, bool dry_run, FILE *out)
+/* How many there are. */
+static size_t print_changes(const json_t *root, const char *verb, FILE *out)
 {
 	const json_t *changed = json_object_get(root, "changed"), *line;
-	const json_t *generation = json_object_get(root, "generation");
 	size_t i;
 
 	json_array_foreach(changed, i, line)
-		fprintf(out, "%s %s\n", dry_run ? "would change" : "changed", json_is_string(line) ? json_string_value(line) : "?");
-	if (json_array_size(changed) == 0)
+		fprintf(out, "%s %s\n", verb, json_is_string(line) ? json_string_value(line) : "?");
+	return json_array_size(changed);
+}
+
+void ctl_page_reload(const json_t *root, bool dry_run, FILE *out)
+{
+	const json_t *generation = json_object_get(root, "generation");
+
+	if (print_changes(root, dry_run ? "would change" : "changed", out) == 0)
 		fputs(dry_run ? "nothing would change\n" : "nothing changed\n", out);
 	if (!dry_run)
 		fprintf(out, "generation %lld serves\n", (long long)json_integer_value(generation));
+}
+
+void ctl_page_undrain(const json_t *root, FILE *out)
+{
+	(void)print_changes(root, "changed", out);
+	fputs("serving\n", out);
 }

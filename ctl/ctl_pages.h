@@ -20,5 +20,7 @@ void ctl_page_doctor(const json_t *result, FILE *out);
 void ctl_page_version(const json_t *version, FILE *out);
 /* What a reload changed, or with dry_run would change. */
 void ctl_page_reload(const json_t *root, bool dry_run, FILE *out);
+/* What serves now otherwise than before the drain, and that it serves. */
+void ctl_page_undrain(const json_t *root, FILE *out);
 
 #endif

@@ -3,6 +3,7 @@ master_librrmaster_a_CPPFLAGS = $(AM_CPPFLAGS) $(MASTER_INC)
 master_librrmaster_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS) $(JANSSON_CFLAGS)
 master_librrmaster_a_SOURCES = \
 	master/book.c master/book.h \
+	master/candidate.c master/candidate.h \
 	master/config_watch.c master/config_watch.h \
 	master/child.c master/child.h \
 	master/control.c master/control.h \

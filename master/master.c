@@ -76,7 +76,7 @@ static void on_failed(struct generation *g, const struct child *c)
 	else
 		(void)snprintf(why, sizeof(why), "%s ended with status %d before it was ready", child_name(c),
 		               c->slot.exit_status);
-	if (reload_failed(m, g, status, why) || undrain_failed(m, g, why))
+	if (reload_failed(m, g, status, why) || undrain_failed(m, g, status, why))
 		return;
 	log_error("cannot start: %s", why);
 	stop_failed(m, status > 128 ? EXITCODE_SOFTWARE : status);

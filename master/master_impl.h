@@ -39,6 +39,7 @@ struct master {
 	struct config_watch config_watch;
 	struct generation *undraining; /* being born after a drain; NULL = none */
 	struct list drain_waiters, undrain_waiters; /* struct view_waiter */
+	struct conf_errors undrain_changed; /* what undraining runs otherwise than the drained one; owned */
 	sd_event_source *collector;  /* frees what has ended; off unless there is something */
 	sd_event_source *delay;      /* stop.c: drain_delay */
 	sd_event_source *tick;       /* pulse.c */
@@ -68,15 +69,17 @@ MUST_CHECK int stop_start(struct master *m);
 void stop_begin(struct master *m, bool now);
 /* A generation is drained or has ended: drain and stop go on when it was the last. */
 void stop_moved(struct master *m);
+/* Ends the loop with that status once nothing is left. */
+void stop_failed(struct master *m, int status);
 void drain_begin(struct master *m, struct view_waiter *w);
 
 /* undrain.c */
 void undrain_begin(struct master *m, struct view_waiter *w);
 /* The generation that was to undo the drain serves, or cannot.  True when g was that. */
 bool undrain_served(struct master *m, struct generation *g);
-bool undrain_failed(struct master *m, struct generation *g, const char *why);
-/* Ends the loop with that status once nothing is left. */
-void stop_failed(struct master *m, int status);
+bool undrain_failed(struct master *m, struct generation *g, int exit, const char *why);
+/* Answers who waits for it, because of a stop. */
+void undrain_abort(struct master *m, const char *why);
 
 /* notify.c: tells the service manager; does nothing without one. */
 void notify_ready(const struct master *m);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "candidate.h"
 #include "child.h"
 #include "clock.h"
 #include "exitcode.h"
@@ -12,29 +13,6 @@
 #include "master_impl.h"
 
 #define HANDOVER_MS 2000 /* for the workers of the old generation to leave their listeners */
-
-/* --- what is different ------------------------------------------------------------------------------------------ */
-
-struct changes {
-	struct conf_diff diff;
-	struct conf_errors *list;
-	char restart[128]; /* the first key that needs one; "" = none */
-};
-
-static void on_change(struct conf_diff *d, const char *what, bool needs_restart)
-{
-	struct changes *c = container_of(d, struct changes, diff);
-	char **more = realloc(c->list->line, (c->list->count + 1) * sizeof(*more));
-
-	if (needs_restart && !c->restart[0])
-		(void)snprintf(c->restart, sizeof(c->restart), "%s", what);
-	if (!more)
-		return;
-	c->list->line = more;
-	more[c->list->count] = strdup(what);
-	if (more[c->list->count])
-		c->list->count++;
-}
 
 /* --- the end of one ---------------------------------------------------------------------------------------------- */
 
@@ -46,6 +24,16 @@ static void count_result(struct master *m, bool ok)
 	atomic_store_explicit(&m->shm->reload_failing, !ok, memory_order_relaxed);
 	if (ok)
 		atomic_store_explicit(&m->shm->reloaded_wall_ms, clock_wall_ms(), memory_order_relaxed);
+}
+
+void reload_note(struct master *m, const char *why)
+{
+	struct reload *r = &m->reload;
+
+	r->result = why ? "failed" : "ok";
+	r->at_wall_ms = clock_wall_ms();
+	(void)snprintf(r->error, sizeof(r->error), "%s", why ? why : "");
+	count_result(m, !why);
 }
 
 static int on_restart(sd_event_source *s, void *user);
@@ -63,10 +51,9 @@ static void start_next(struct master *m)
 static void settle(struct master *m, struct view_answer *a)
 {
 	struct reload *r = &m->reload;
-	struct conf_errors changed = r->changed;
+	struct conf_errors changed = conf_errors_take(&r->changed);
 
 	a->changed = &changed;
-	r->changed = (struct conf_errors){ NULL, 0 };
 	r->patience = sd_event_source_disable_unref(r->patience);
 	r->next = r->old = NULL;
 	conf_free(TAKE(r->held));
@@ -77,15 +64,11 @@ static void settle(struct master *m, struct view_answer *a)
 
 static void refuse(struct master *m, unsigned status, int exit, const struct conf_errors *errors, const char *why)
 {
-	struct reload *r = &m->reload;
 	struct view_answer a = master_answer_make(m, status, exit, why);
 
 	if (errors)
 		a.errors = errors;
-	r->result = "failed";
-	r->at_wall_ms = clock_wall_ms();
-	(void)snprintf(r->error, sizeof(r->error), "%s", why);
-	count_result(m, false);
+	reload_note(m, why);
 	log_fields(LOG_LEVEL_ERROR, FIELDS(LF_EVENT(RELOAD_REFUSED)), "reload refused, going on as before: %s", why);
 	notify_ready(m);
 	settle(m, &a);
@@ -147,30 +130,20 @@ static void bear_when_there_is_room(struct master *m)
 static bool read_file(struct master *m, bool dry_run)
 {
 	struct reload *r = &m->reload;
-	struct changes c = { .diff.visit = on_change, .list = &r->changed };
-	struct conf_errors errors;
+	struct candidate c;
+	const bool good = candidate_read(&c, m->conf) == 0;
 
-	if (conf_load(m->conf->path, &r->held, &errors) < 0) {
-		struct view_answer a = master_answer_make(m, 422, EXITCODE_CONFIG, errors.count ? errors.line[0] : "unreadable");
-		a.errors = &errors;
-		if (dry_run)
-			settle(m, &a);
-		else
-			refuse(m, 422, EXITCODE_CONFIG, &errors, a.error);
-		conf_errors_free(&errors);
-		return false;
-	}
-	conf_compare(m->conf, r->held, &c.diff);
-	if (!c.restart[0])
-		return true;
-	char why[200];
-	(void)snprintf(why, sizeof(why), "%s cannot change without a restart", c.restart);
-	struct view_answer a = master_answer_make(m, 422, EXITCODE_CONFIG, why);
-	if (dry_run)
+	r->held = TAKE(c.conf);
+	r->changed = conf_errors_take(&c.changed);
+	if (!good && dry_run) {
+		struct view_answer a = master_answer_make(m, 422, EXITCODE_CONFIG, c.why);
+		a.errors = &c.errors;
 		settle(m, &a);
-	else
-		refuse(m, 422, EXITCODE_CONFIG, NULL, why);
-	return false;
+	} else if (!good) {
+		refuse(m, 422, EXITCODE_CONFIG, &c.errors, c.why);
+	}
+	candidate_done(&c);
+	return good;
 }
 
 static void begin(struct master *m)
@@ -267,6 +240,15 @@ static int on_handover_late(sd_event_source *s, uint64_t usec, void *user)
 	return 0;
 }
 
+void reload_adopt(struct master *m, struct generation *g)
+{
+	if (g->conf->log.level != m->conf->log.level)
+		view_set_log_level(m, g->conf->log.level);
+	m->current = g;
+	m->conf = g->conf;
+	reload_note(m, NULL);
+}
+
 bool reload_served(struct master *m, struct generation *g)
 {
 	struct reload *r = &m->reload;
@@ -274,14 +256,7 @@ bool reload_served(struct master *m, struct generation *g)
 
 	if (g != r->next)
 		return false;
-	if (g->conf->log.level != m->conf->log.level)
-		view_set_log_level(m, g->conf->log.level);
-	m->current = g;
-	m->conf = g->conf;
-	r->result = "ok";
-	r->error[0] = '\0';
-	r->at_wall_ms = clock_wall_ms();
-	count_result(m, true);
+	reload_adopt(m, g);
 	r->next = NULL;
 	r->old = old;
 	child_send(&old->keeper, MSG_RETIRE);

@@ -23,7 +23,7 @@ struct reload {
 	struct conf_errors changed;
 	sd_event_source *patience; /* for room or, with old, for its workers to accept no more */
 	sd_event_source *restart;
-	/* of the last one that was no dry run */
+	/* of the last one that was no dry run, or undrain */
 	const char *result;       /* "none", "ok", "failed" */
 	char error[1024];
 	uint64_t at_wall_ms;
@@ -44,6 +44,10 @@ bool reload_failed(struct master *m, struct generation *g, int exit, const char 
 void reload_room(struct master *m);
 /* Ends a reload that runs, because of a drain or stop. */
 void reload_abort(struct master *m, const char *why);
+/* What came of reading the file, for status and metrics: it runs now (NULL), or why it does not. */
+void reload_note(struct master *m, const char *why);
+/* g, which serves, is the current one from now on, and what it runs with was read well.  m->conf is of the one before. */
+void reload_adopt(struct master *m, struct generation *g);
 void reload_view(const struct master *m, struct view_reload *ret);
 void reload_done(struct master *m);
 

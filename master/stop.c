@@ -134,7 +134,6 @@ void drain_begin(struct master *m, struct view_waiter *w)
 void stop_begin(struct master *m, bool now)
 {
 	bool first = !m->stopping;
-	struct view_answer a = master_answer_make(m, 409, EXITCODE_FAILED, "the daemon is stopping");
 
 	if (!first && !now)
 		return;
@@ -145,7 +144,7 @@ void stop_begin(struct master *m, bool now)
 	else
 		log_notice("stopping now, running pulls are cut");
 	notify_stopping(m);
-	master_answer(&m->undrain_waiters, &a);
+	undrain_abort(m, "the daemon is stopping");
 	if (now) {
 		m->state = m->state < MASTER_DRAINING ? MASTER_DRAINING : m->state;
 		reload_abort(m, "the daemon is stopping");

@@ -1,64 +1,87 @@
-/* Undrain: a drained daemon serves again.  Master. */
+/* Undrain: a drained daemon serves again, with the file as it is now.  Master.  There is nothing running that an error in it
+ * could spare, but it stays drained then. */
+#include "candidate.h"
 #include "child.h"
 #include "exitcode.h"
 #include "log.h"
 #include "master_impl.h"
 
-/* A new generation from the file as it is now: there is nothing running that an error in it could spare. */
+static void answer_all(struct master *m, struct view_answer *a)
+{
+	struct conf_errors changed = conf_errors_take(&m->undrain_changed);
+
+	a->changed = &changed;
+	m->undraining = NULL;
+	master_answer(&m->undrain_waiters, a);
+	conf_errors_free(&changed);
+}
+
+static void refuse(struct master *m, bool config, const struct conf_errors *errors, const char *why)
+{
+	struct view_answer a = master_answer_make(m, config ? 422 : 409, config ? EXITCODE_CONFIG : EXITCODE_FAILED, why);
+
+	if (errors)
+		a.errors = errors;
+	reload_note(m, why);
+	log_fields(LOG_LEVEL_ERROR, FIELDS(LF_EVENT(RELOAD_REFUSED)), "undrain refused, staying drained: %s", why);
+	answer_all(m, &a);
+}
+
 void undrain_begin(struct master *m, struct view_waiter *w)
 {
 	struct err why = { .code = 0 };
-	struct conf_errors errors;
-	struct generation *next;
-	struct conf *c;
+	struct candidate c;
 
 	if (m->state != MASTER_DRAINED || m->stopping || m->undraining) {
 		master_refuse(m, w, m->state == MASTER_SERVING ? "the daemon serves, there is nothing to undo"
 		                                        : "only a drained daemon can be undrained");
 		return;
 	}
-	if (conf_load(m->conf->path, &c, &errors) < 0) {
-		master_refuse(m, w, errors.count ? errors.line[0] : "the configuration cannot be read");
-		conf_errors_free(&errors);
-		return;
-	}
-	if (master_bear(m, c, &next, &why) < 0) {
-		conf_free(c);
-		master_refuse(m, w, why.text);
-		return;
-	}
-	log_notice("undraining");
-	m->undraining = next;
 	if (w)
 		list_append(&m->undrain_waiters, &w->node);
-	generation_start(next);
+	const bool good = candidate_read(&c, m->conf) == 0;
+	m->undrain_changed = conf_errors_take(&c.changed);
+	if (!good) {
+		refuse(m, true, &c.errors, c.why);
+	} else if (master_bear(m, c.conf, &m->undraining, &why) < 0) {
+		refuse(m, false, NULL, why.text);
+	} else {
+		c.conf = NULL;
+		log_notice("undraining");
+		generation_start(m->undraining);
+	}
+	candidate_done(&c);
 }
 
 bool undrain_served(struct master *m, struct generation *g)
 {
 	struct generation *old = m->current;
+	struct view_answer a;
 
 	if (g != m->undraining)
 		return false;
-	m->undraining = NULL;
-	m->current = g;
-	m->conf = g->conf;
+	reload_adopt(m, g);
 	m->state = MASTER_SERVING;
 	child_send(&old->keeper, MSG_RETIRE);
 	generation_release(old);
-	struct view_answer a = master_answer_make(m, 200, EXITCODE_OK, "");
-	master_answer(&m->undrain_waiters, &a);
+	a = master_answer_make(m, 200, EXITCODE_OK, "");
+	answer_all(m, &a);
 	return true;
 }
 
-bool undrain_failed(struct master *m, struct generation *g, const char *why)
+bool undrain_failed(struct master *m, struct generation *g, int exit, const char *why)
 {
 	if (g != m->undraining)
 		return false;
-	m->undraining = NULL;
+	m->undraining = NULL; /* before the kill: its end is not news */
 	generation_kill(g);
-	log_error("cannot undrain: %s", why);
-	struct view_answer a = master_answer_make(m, 409, EXITCODE_FAILED, why);
-	master_answer(&m->undrain_waiters, &a);
+	refuse(m, exit == EXITCODE_CONFIG, NULL, why);
 	return true;
+}
+
+void undrain_abort(struct master *m, const char *why)
+{
+	struct view_answer a = master_answer_make(m, 409, EXITCODE_FAILED, why);
+
+	answer_all(m, &a);
 }

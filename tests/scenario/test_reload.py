@@ -319,6 +319,30 @@ def test_drain_wait_undrain_and_stop(relay, origin):
     assert relay.stop() == 0
 
 
+def test_undrain_reads_the_file_as_a_reload_does(start_relay, origin):
+    relay = start_relay(proxy=origin.address, settings={"log": {"level": "notice"}})
+    origin.answer("/v2/", ok())
+    good = relay.config.read_text()
+    relay.config.write_text(good + "[nonsense]\n")
+    assert relay.regctl("reload").returncode == 78
+    assert relay.regctl("drain", "--wait").returncode == 0
+    done = relay.regctl("undrain")
+    assert done.returncode == 78 and "[nonsense]" in done.stderr, done
+    relay.wait_log("undrain refused, staying drained")
+    relay.config.write_text(good.replace("[master]", "[master]\ncontrol_mode = 0600"))
+    done = relay.regctl("undrain")
+    assert done.returncode == 78 and "[master] control_mode cannot change without a restart" in done.stderr, done
+    assert relay.status()["state"] == "drained"
+    assert relay.status()["last_reload"]["result"] == "failed" and relay.stat("regrelay_config_last_reload_successful") == 0
+    relay.config.write_text(good.replace("level = notice", "level = debug"))
+    done = relay.regctl("undrain")
+    assert done.returncode == 0 and "changed [log] level" in done.stdout, done
+    assert relay.regctl("log-level").stdout.strip() == "debug"
+    assert relay.status()["last_reload"] == {**relay.status()["last_reload"], "result": "ok", "error": None}
+    assert relay.stat("regrelay_config_last_reload_successful") == 1
+    assert rawhttp.get(relay.port, "/v2/").status == 200
+
+
 def test_drain_delay_goes_on_accepting(start_relay, origin):
     relay = start_relay(proxy=origin.address, settings={"master": {"drain_delay": "2s"}})
     origin.answer("/v2/", ok())
