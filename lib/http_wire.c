@@ -273,6 +273,11 @@ static enum wire_result read_head(struct wire *w, const char *bytes, struct http
 
 void wire_setup(size_t head_limit)
 {
+	static size_t most; /* the library has one limit for all heads of the process, on both sides */
+
+	if (head_limit <= most)
+		return;
+	most = head_limit;
 	/* The library counts a little differently; ours is the limit that decides. */
 	http_parser_set_max_header_size((uint32_t)(head_limit < UINT32_MAX / 2 ? head_limit + 1024 : UINT32_MAX / 2));
 }

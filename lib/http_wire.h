@@ -43,7 +43,8 @@ void wire_init_response(struct wire *w, const struct gate_limits *limits, bool h
  * only, and old probes send none), but not two.  CONNECT is HTTP_METHOD_OTHER and never keeps the connection. */
 enum wire_result wire_feed(struct wire *w, const char *bytes, size_t n, struct http_head *ret);
 
-/* Once per process before the first wire_feed: sets the parser's own limit above ours. */
+/* By whoever reads heads, with its limit, before its first wire_feed: puts the parser's own limit, which is one for the
+ * process, above ours.  The largest that was asked for stays. */
 void wire_setup(size_t head_limit);
 
 #endif

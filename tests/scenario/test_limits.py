@@ -33,6 +33,14 @@ def test_head_size_at_the_limit_and_one_more(start_relay, origin):
             assert c.answer().status == status
 
 
+@pytest.mark.parametrize("head_size", ["1K", "32K"])
+def test_the_limit_of_requests_is_none_of_answers(start_relay, origin, head_size):
+    relay = start_relay(proxy=origin.address, settings={"listen": {"head_size": head_size}})
+    origin.answer("/v2/", ok(headers=[(f"X-{n}", "a" * 1000) for n in range(60)]))
+    with rawhttp.Connection(relay.port) as c:
+        assert c.get("/v2/").status == 200
+
+
 def test_request_line_too_long(relay):
     with rawhttp.Connection(relay.port) as c:
         c.send(b"GET /v2/" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")

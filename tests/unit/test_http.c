@@ -310,6 +310,20 @@ static void spans_end_at_the_first_stranger(void **state)
 	assert_int_equal(http_span_value("ab\n", 2), 2);
 }
 
+/* Heads of two sides are read in one process, each with a limit of its own. */
+static void a_small_limit_leaves_room_for_a_large_one(void **state)
+{
+	const struct gate_limits large = { .line = 2000, .head = 2000, .fields = 4 };
+	const char *text = filled("HTTP/1.1 200 OK\r\nX: ", 'b', 1900, "\r\n\r\n");
+	struct wire w;
+
+	(void)state;
+	wire_setup(large.head);
+	wire_setup(limits.head);
+	wire_init_response(&w, &large, false);
+	assert_int_equal(wire_feed(&w, text, strlen(text), &head), WIRE_DONE);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -331,6 +345,7 @@ int main(void)
 		cmocka_unit_test(chunk_limits),
 		cmocka_unit_test(octets_are_those_of_the_rfcs),
 		cmocka_unit_test(spans_end_at_the_first_stranger),
+		cmocka_unit_test(a_small_limit_leaves_room_for_a_large_one),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
