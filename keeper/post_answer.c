@@ -38,10 +38,13 @@ static int take_body(struct post_answer *a, struct buf *in, struct buf *text)
 		return take_chunks(a, in, text);
 	if (h->framing == HTTP_BODY_NONE)
 		return 1;
-	if (buf_len(text) + buf_len(in) > POST_BODY_MAX || !buf_put(text, buf_view(in)))
+	const bool ends = h->framing == HTTP_BODY_LENGTH;
+	const uint64_t left = ends ? h->content_length - buf_len(text) : UINT64_MAX;
+	const struct strview bytes = sv_make(buf_view(in).p, buf_len(in) < left ? buf_len(in) : (size_t)left);
+	if (buf_len(text) + bytes.n > POST_BODY_MAX || !buf_put(text, bytes))
 		return refuse(a, "answers with more than 64 KiB", "");
-	buf_consume(in, buf_len(in));
-	return h->framing == HTTP_BODY_LENGTH && buf_len(text) >= h->content_length;
+	buf_consume(in, bytes.n);
+	return ends && buf_len(text) == h->content_length;
 }
 
 /* 1 = the head is there (and off in), 0 = more to come, -EBADMSG. */

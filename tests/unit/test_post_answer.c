@@ -62,6 +62,21 @@ static void test_whole(void **state)
 	expect_whole("HTTP/1.1 204 No Content\r\n\r\n", 204, "");
 }
 
+/* Bytes behind the body are no part of it (RFC 9112 6.2). */
+static void test_a_body_is_as_long_as_its_length_says(void **state)
+{
+	const char more[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello, and more", none[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nmore";
+	struct reader r;
+
+	(void)state;
+	begin(&r);
+	assert_int_equal(feed(&r, more, strlen(more), strlen(more)), 1);
+	assert_true(sv_eq(buf_view(&r.text), SV("hello")));
+	begin(&r);
+	assert_int_equal(feed(&r, none, strlen(none), strlen(none)), 1);
+	assert_int_equal(buf_len(&r.text), 0);
+}
+
 static void test_without_a_length_it_ends_with_the_connection(void **state)
 {
 	struct reader r;
@@ -144,6 +159,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_a_body_is_as_long_as_its_length_says),
 		cmocka_unit_test(test_without_a_length_it_ends_with_the_connection),
 		cmocka_unit_test(test_half_a_body_does_not_end_with_it),
 		cmocka_unit_test(test_refused),
