@@ -33,15 +33,23 @@ static int read_all(int fd, char *bytes, size_t *n)
 
 static size_t without_end(const char *bytes, size_t n)
 {
-	while (n && strchr(" \t\r\n", bytes[n - 1]))
+	while (n && memchr(" \t\r\n", bytes[n - 1], 4))
 		n--;
 	return n;
+}
+
+/* All of it: what was read may have NUL bytes. */
+static void forget_p(char **bytes)
+{
+	if (*bytes)
+		explicit_bzero(*bytes, SECRET_MAX + 2);
+	free(*bytes);
 }
 
 int secret_read(const char *path, char **ret, size_t *ret_n, struct err *reterr)
 {
 	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	CLEANUP(secret_free_p) char *bytes = NULL;
+	CLEANUP(forget_p) char *bytes = NULL;
 	struct stat st;
 	size_t n = SECRET_MAX + 1;
 

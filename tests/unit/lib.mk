@@ -64,6 +64,7 @@ tests_unit_test_tls_both_LDADD = $(LIB_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test_secret
 tests_unit_test_secret_SOURCES = tests/unit/test_secret.c
 tests_unit_test_secret_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_secret_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=free
 tests_unit_test_secret_LDADD = $(LIB_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test_sandbox
 tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,6 +29,19 @@ static int teardown(void **state)
 {
 	(void)state;
 	return unlink(path);
+}
+
+/* Memory that is given back must not hold this any more; NULL = nobody looks. */
+static const char *forgotten;
+
+void __real_free(void *p);
+void __wrap_free(void *p);
+
+void __wrap_free(void *p)
+{
+	if (p && forgotten)
+		assert_null(memmem(p, malloc_usable_size(p), forgotten, strlen(forgotten)));
+	__real_free(p);
 }
 
 static void write_file(const char *bytes, size_t n)
@@ -68,6 +82,27 @@ static void test_read(void **state)
 	assert_int_equal(secret_read("/nonexistent/x", &got, NULL, &e), -ENOENT);
 	assert_null(got);
 	secret_free(NULL);
+}
+
+/* Of a file that is refused nothing stays in memory either, also not behind a NUL byte. */
+static void test_refused_and_forgotten(void **state)
+{
+	static char big[SECRET_MAX + 1] = "a\0hunter2";
+	static const struct { const char *bytes; size_t n; int error; } rows[] = {
+		{ "a\0hunter2", 9, -EINVAL }, { "hunter2\0", 8, -EINVAL }, { "hunter2\0\0\n", 10, -EINVAL }, { "\0\0", 2, -EINVAL },
+		{ big, sizeof(big), -EFBIG },
+	};
+	char *got = NULL;
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		write_file(rows[i].bytes, rows[i].n);
+		forgotten = "hunter2";
+		assert_int_equal(secret_read(path, &got, NULL, &e), rows[i].error);
+		forgotten = NULL;
+		assert_null(got);
+	}
 }
 
 static void test_path(void **state)
@@ -145,6 +180,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_and_forgotten, setup, teardown),
 		cmocka_unit_test(test_path),
 		cmocka_unit_test(test_what_a_token_is),
 		cmocka_unit_test(test_published_and_read),
