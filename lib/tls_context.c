@@ -112,9 +112,11 @@ static int use_chain(SSL_CTX *ctx, BIO *text)
 			X509_free(one);
 			ok = 0;
 		}
-	if (ok)
-		ERR_clear_error(); /* of reading beyond the last one */
-	return ok;
+	const unsigned long end = ok ? ERR_peek_last_error() : 0;
+	if (ERR_GET_LIB(end) != ERR_LIB_PEM || ERR_GET_REASON(end) != PEM_R_NO_START_LINE)
+		return 0; /* one of them is broken */
+	ERR_clear_error();
+	return 1;
 }
 
 /* A key that wants a passphrase is none for a daemon. */

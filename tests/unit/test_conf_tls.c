@@ -156,17 +156,25 @@ static void encrypted(const char *name)
 
 static void wrong_files(const struct place *where)
 {
+	char cut[2 * PEM];
+
 	place = where;
 	(void)scratch("junk", "this is no PEM\n");
 	(void)scratch("empty", "\n");
 	(void)scratch("other", other_key);
 	encrypted("locked");
+	(void)snprintf(cut, sizeof(cut), "%s%.200s\n", chain, other_chain);
+	(void)scratch("cut", cut);
+	(void)snprintf(cut, sizeof(cut), "%s-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", chain);
+	(void)scratch("broken", cut);
 	refuse("=chain", "", 6, "needs ", place->key);
 	refuse("", "=key", 7, "needs ", place->certificate);
 	refuse("/nonexistent/chain", "=key", 6, "/nonexistent/chain", "No such file");
 	refuse("=chain", "/nonexistent/key", 7, "/nonexistent/key", "No such file");
 	refuse("=junk", "=key", 6, "/junk: the certificate: ", "");
 	refuse("=key", "=key", 6, "/key: the certificate: ", "");
+	refuse("=cut", "=key", 6, "/cut: the certificate: ", ""); /* the leaf is whole, not what leads to its CA */
+	refuse("=broken", "=key", 6, "/broken: the certificate: ", "");
 	refuse("=empty", "=key", 6, "/empty: empty", "");
 	refuse("=chain", "=junk", 7, "/junk: the key of the certificate: ", "");
 	refuse("=chain", "=other", 7, "/other: the key of the certificate: ", "mismatch");
