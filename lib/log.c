@@ -14,6 +14,7 @@
 static struct {
 	enum log_format format;
 	int fd;
+	bool is_socket;
 	char process[32];
 	pid_t pid; /* 0 = log_set_process was not called yet */
 	_Atomic int own_level;
@@ -92,8 +93,16 @@ static bool stderr_is_journal(void)
 	       && fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
 }
 
+static bool is_socket(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 /* A descriptor of our own on what stderr is: O_NONBLOCK belongs to the open file, and setting it on fd 2 itself
- * would change the terminal or pipe of whoever started us.  A regular file cannot block long: fd 2 serves. */
+ * would change the terminal or pipe of whoever started us.  A regular file cannot block long, and a socket cannot be
+ * opened, but takes MSG_DONTWAIT: fd 2 serves. */
 static int sink_reopen(void)
 {
 	struct stat st;
@@ -122,6 +131,7 @@ int log_open(enum log_format format, struct err *reterr)
 	if (sink.fd > STDERR_FILENO)
 		(void)close(sink.fd);
 	sink.fd = fd;
+	sink.is_socket = is_socket(fd);
 	sink.format = format;
 	return 0;
 }
@@ -136,6 +146,7 @@ void log_close(void)
 	if (sink.fd > STDERR_FILENO)
 		(void)close(sink.fd);
 	sink.fd = STDERR_FILENO;
+	sink.is_socket = is_socket(STDERR_FILENO);
 	sink.format = LOG_FORMAT_TEXT;
 }
 
@@ -169,7 +180,7 @@ static bool sink_send(const char *line, size_t n)
 {
 	ssize_t r;
 
-	if (sink.format == LOG_FORMAT_JOURNAL)
+	if (sink.is_socket)
 		return log_journal_send(sink.fd, line, n);
 	do
 		r = write(sink.fd, line, n);

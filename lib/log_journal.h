@@ -9,7 +9,7 @@
 MUST_CHECK int log_journal_open(void);
 /* Renders rec as fields; the length.  Keys become REGRELAY_KEY, upper-case, dots as underscores. */
 size_t log_journal_render(const struct log_record *rec, char *line, size_t cap);
-/* True when journald took it; false when its queue is full or it is gone. */
+/* To journald, or any other socket that the log goes to.  True when it took it; false when its queue is full or it is gone. */
 bool log_journal_send(int fd, const char *line, size_t n);
 
 #endif

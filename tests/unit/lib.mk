@@ -70,3 +70,7 @@ check_PROGRAMS += tests/unit/test_sandbox
 tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c
 tests_unit_test_sandbox_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_sandbox_LDADD = $(LIB_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_log
+tests_unit_test_log_SOURCES = tests/unit/test_log.c
+tests_unit_test_log_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_log_LDADD = $(LIB_LIBS) $(CMOCKA_LIBS)
