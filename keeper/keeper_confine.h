@@ -4,8 +4,8 @@
 
 #include "heritage.h"
 
-/* Only /etc, where the resolver's configuration really is, and the directories of credentials and CA bundles of the proxies
- * can be read, and nothing be written; no program is started.  By [master] sandbox: 0, also when it is off or the kernel lacks
+/* Only /etc, where the resolver's configuration really is, /dev/urandom, and the directories of credentials and CA bundles of the
+ * proxies can be read, and nothing be written; no program is started.  By [master] sandbox: 0, also when it is off or the kernel lacks
  * a part; -errno with reterr. */
 MUST_CHECK int keeper_confine(const struct heritage *h, struct err *reterr);
 

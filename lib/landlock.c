@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -57,11 +58,14 @@ static int create(int abi, bool any_port)
 
 static int allow_path(int ruleset, const char *path)
 {
-	CLEANUP(close_p) int fd = open(path, O_PATH | O_CLOEXEC | O_DIRECTORY);
-	struct path_attr attr = { .allowed = FS_READ_FILE | FS_READ_DIR, .parent_fd = fd };
+	CLEANUP(close_p) int fd = open(path, O_PATH | O_CLOEXEC);
+	struct path_attr attr = { .allowed = FS_READ_FILE, .parent_fd = fd };
+	struct stat st;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return 0;
+	if (S_ISDIR(st.st_mode))
+		attr.allowed |= FS_READ_DIR;
 	return syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &attr, 0u) < 0 ? -errno : 0;
 }
 

@@ -12,7 +12,7 @@
 int landlock_abi(void);
 
 struct landlock_rules {
-	const char *const *below; /* what lies there may be read and listed, nothing else; a path that is not there is left out */
+	const char *const *below; /* what lies there may be read and listed, nothing else, or that file read; what is not there is left out */
 	unsigned belows;
 	const uint16_t *port;     /* may be connected to by TCP (ABI 4) */
 	unsigned ports;

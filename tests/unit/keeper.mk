@@ -33,3 +33,7 @@ check_PROGRAMS += tests/unit/test_post_answer
 tests_unit_test_post_answer_SOURCES = tests/unit/test_post_answer.c
 tests_unit_test_post_answer_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_post_answer_LDADD = $(KEEPER_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_keeper_confine
+tests_unit_test_keeper_confine_SOURCES = tests/unit/test_keeper_confine.c
+tests_unit_test_keeper_confine_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
+tests_unit_test_keeper_confine_LDADD = $(KEEPER_LIBS) $(CMOCKA_LIBS)
