@@ -51,11 +51,13 @@ static void on_finish(struct deferred *d)
 	struct post *p = container_of(d, struct post, finish);
 
 	p->body = p->status ? buf_view(&p->text) : SV_NONE;
+	p->state = POST_IDLE;
 	p->fn(p);
 	if (p->state == POST_IDLE) /* fn began no other */
 		post_stop(p);
 }
 
+/* It runs until fn is called: another one that began before would be taken for this one. */
 static void finish(struct post *p)
 {
 	lookup_stop(&p->lookup);
@@ -63,7 +65,7 @@ static void finish(struct post *p)
 	transport_close(&p->transport);
 	loop_timer_stop(&p->deadline);
 	buf_wipe(&p->out, &p->bufs);
-	p->state = POST_IDLE;
+	p->state = POST_DONE;
 	loop_defer(p->loop, &p->finish, on_finish);
 }
 
