@@ -36,7 +36,7 @@ struct http_head {
 	uint64_t content_length;    /* when has_length */
 	bool has_length;            /* a valid Content-Length was there (also with HEAD, 304) */
 	bool keep_alive;            /* may the connection carry another message (RFC 9112 9.3) */
-	bool expect_continue;       /* one Expect, of 100-continue (an HTTP/1.0 client does not mean it) */
+	bool expect_continue;       /* one Expect, of 100-continue; in HTTP/1.0 it means nothing (RFC 9110 10.1.1) */
 	bool connection_names;      /* Connection says more than keep-alive: it may name fields, or close */
 	size_t bytes;               /* length of the head */
 	uint64_t name_lengths;      /* bit n: a name below is n bytes long (modulo 64); what is not there is not looked for */

@@ -263,7 +263,7 @@ static enum wire_result read_head(struct wire *w, const char *bytes, struct http
 		return refuse(w, WIRE_BAD, "a switch of protocols that nobody asked for");
 	h->framing = request ? request_framing(h, chunked) : response_framing(h, chunked, w->head_request);
 	h->keep_alive = may_keep_alive(h);
-	h->expect_continue = http_head_count(h, SV("Expect")) == 1
+	h->expect_continue = h->minor > 0 && http_head_count(h, SV("Expect")) == 1
 	                     && sv_eq_nocase(http_head_value(h, SV("Expect")), SV("100-continue"));
 	const enum wire_result agreed = second_opinion(w, h, bytes, chunked);
 	return agreed == WIRE_DONE && request ? check_request(w, h) : agreed;

@@ -99,6 +99,19 @@ def test_leave_is_given_before_the_body(relay, origin):
         assert status_of(rest(s)) == 200
 
 
+def test_a_client_of_http_1_0_gets_no_leave(relay, origin):
+    """It would take it for the answer (RFC 9110 10.1.1)."""
+    origin.answer("/v2/", ok())
+    relay.regctl("log-level", "debug")
+    text = '{"image": null}'
+    head = HEAD.replace("1.1", "1.0") + f"Expect: 100-continue\r\nContent-Length: {len(text)}\r\n\r\n"
+    with dial(relay) as s:
+        s.sendall(head.encode())
+        relay.wait_log("client of the doctor HEAD -> BODY")
+        s.sendall(text.encode())
+        assert status_of(rest(s)) == 200
+
+
 def test_a_request_may_come_byte_by_byte(relay, origin):
     origin.answer("/v2/", ok())
     data = b"\r\n" + request('{"image":null}')

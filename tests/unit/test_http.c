@@ -94,6 +94,18 @@ static void a_request_in_parts(void **state)
 	}
 }
 
+/* What HTTP/1.0 says of it must be ignored (RFC 9110 10.1.1). */
+static void whose_expectation_counts(void **state)
+{
+	(void)state;
+	assert_int_equal(request("GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\n\r\n"), WIRE_DONE);
+	assert_true(head.expect_continue);
+	assert_int_equal(request("GET / HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\n\r\n"), WIRE_DONE);
+	assert_false(head.expect_continue);
+	assert_int_equal(request("GET / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\n\r\n"), WIRE_DONE);
+	assert_false(head.expect_continue);
+}
+
 /* Fed at once, where the usual is passed over, or byte by byte. */
 static void assert_same_verdict(enum gate_side side, const struct gate_limits *l, const char *text, size_t n)
 {
@@ -337,6 +349,7 @@ int main(void)
 		cmocka_unit_test(limits_to_the_byte),
 		cmocka_unit_test(whole_head_to_the_byte),
 		cmocka_unit_test(a_request_in_parts),
+		cmocka_unit_test(whose_expectation_counts),
 		cmocka_unit_test(heads_at_once_and_by_bytes),
 		cmocka_unit_test(refusals_have_their_kinds),
 		cmocka_unit_test(framing_of_responses),

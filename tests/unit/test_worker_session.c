@@ -439,6 +439,10 @@ static void other_methods_keep_the_connection(void **state)
 	assert_int_equal(stats_get(&f->stats.rejected_method), 1);
 	say(f, "GET /v2/ HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n");
 	assert_int_equal(double_sources, 1);
+	fd_close(&f->client);
+	dial(f);
+	say(f, "GET /v2/ HTTP/1.0\r\nExpect: 100-continue\r\n\r\n"); /* nobody expects anything by it */
+	assert_int_equal(double_sources, 2);
 }
 
 static void tls_hello_is_answered_at_once(void **state)
