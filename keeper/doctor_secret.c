@@ -39,13 +39,25 @@ static bool label_covers(struct strview pattern, struct strview label)
 	return sv_copy(p, sizeof(p), pattern) && sv_copy(l, sizeof(l), label) && fnmatch(p, l, FNM_NOESCAPE) == 0;
 }
 
-/* Label by label; the port is part of the last one, and has no patterns in any key that works. */
+/* Cuts ":port" off *host: it, or what is empty. */
+static struct strview cut_port(struct strview *host)
+{
+	const char *colon = host->n ? memrchr(host->p, ':', host->n) : NULL;
+	const struct strview port = colon ? sv_from(*host, (size_t)(colon - host->p)) : SV_NONE;
+
+	host->n -= port.n;
+	return port;
+}
+
+/* Label by label; a port has no patterns. */
 static bool host_covers(struct strview pattern, struct strview host)
 {
 	struct strview p, h;
 
 	if (sv_eq_nocase(pattern, host)) /* also an IPv6 address, whose brackets are no pattern */
 		return true;
+	if (!sv_eq(cut_port(&pattern), cut_port(&host)))
+		return false;
 	while (pattern.n && host.n) {
 		(void)sv_cut(&pattern, '.', &p);
 		(void)sv_cut(&host, '.', &h);

@@ -91,6 +91,11 @@ static void keys_of_pull_secrets(void **state)
 		{ "*.corp", "registry.corp", "a", true },
 		{ "*.corp", "a.registry.corp", "a", false },
 		{ "reg*.corp:5000", "registry.corp:5000", "a", true },
+		{ "10.0.0.*", "10.0.0.5:30085", "a", false },
+		{ "10.0.0.*:30085", "10.0.0.5:30085", "a", true },
+		{ "10.0.0.*:*", "10.0.0.5:30085", "a", false },
+		{ "*", "localhost:30085", "a", false },
+		{ "*", "localhost", "a", true },
 		{ "[::1]:1", "[::1]:1", "a", true },
 		{ "", "localhost:1", "a", false },
 	};
