@@ -1,9 +1,11 @@
 /* A fetch and the circuit breaker of its proxy.  Worker and keeper. */
 #include "fetch_impl.h"
 
+/* One that never opens is not the process' only one: the doctor's stands beside the probes'. */
 static void count_open(const struct pool *p)
 {
-	stats_set(&p->stats->breaker_open, breaker_is_open(&p->breaker));
+	if (p->breaker.limit)
+		stats_set(&p->stats->breaker_open, breaker_is_open(&p->breaker));
 }
 
 /* Without a proxy a registry's other hosts are other machines: they say nothing of it. */

@@ -47,6 +47,16 @@ def test_it_opens_and_closes(start, stack):
     relay.wait_log("connections succeed again")
 
 
+def test_the_doctor_does_not_close_it(start_relay):
+    """It asks past the breaker, which is the probes' in the same process."""
+    [port] = ports.free_ports(1)
+    relay = start_relay(proxy=f"127.0.0.1:{port}", workers=1,
+                        settings={"proxy": {"breaker_failures": 2, "connect_timeout": "1s", "probe_interval": "200ms"}})
+    wait_until(lambda: is_open(relay), 10, "the breaker to open")
+    assert relay.regctl("doctor").returncode == 1
+    assert is_open(relay) and opens(relay) == 1
+
+
 def test_few_try_while_it_is_open(start):
     """A proxy that takes no connection: its queue is full.  Who waits for it is one, whatever the number of clients."""
     with socket.socket() as listener:
