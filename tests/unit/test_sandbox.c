@@ -79,6 +79,17 @@ static long try_tgkill(void) { return syscall(SYS_tgkill, getppid(), getppid(), 
 static long try_setuid(void) { return syscall(SYS_setuid, 0); }
 static long try_dumpable(void) { return prctl(PR_SET_DUMPABLE, 1); }
 static long try_limit(void) { struct rlimit l = { 1, 1 }; return setrlimit(RLIMIT_NOFILE, &l); }
+/* Reading limits is allowed: what is to be set is NULL then, in all bits of the pointer. */
+static long try_limit_of_another(void)
+{
+	struct rlimit *l = mmap((void *)(uintptr_t)(1ull << 32), 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (l == MAP_FAILED || (uintptr_t)l != 1ull << 32)
+		return 0;
+	*l = (struct rlimit){ RLIM_INFINITY, RLIM_INFINITY };
+	return syscall(SYS_prlimit64, getppid(), RLIMIT_CORE, l, NULL);
+}
+static long try_read_limit(void) { struct rlimit l; return syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &l); }
 static long try_mount(void) { return mount("none", "/mnt", "tmpfs", 0, NULL); }
 static long try_unshare(void) { return unshare(CLONE_NEWUSER); }
 static long try_memfd(void) { return memfd_create("x", 0); }
@@ -152,6 +163,8 @@ static const struct attempt {
 	{ "setuid", try_setuid, SECCOMP, SECCOMP },
 	{ "dumpable again", try_dumpable, SECCOMP, SECCOMP },
 	{ "setrlimit", try_limit, SECCOMP, SECCOMP },
+	{ "prlimit of another", try_limit_of_another, SECCOMP, SECCOMP },
+	{ "a limit, to read it", try_read_limit, NOBODY, NOBODY },
 	{ "mount", try_mount, SECCOMP, SECCOMP },
 	{ "unshare", try_unshare, SECCOMP, SECCOMP },
 	{ "memfd", try_memfd, SECCOMP, SECCOMP },
