@@ -5,6 +5,7 @@ import pytest
 from tools import rawhttp
 from tools.kernel import has_landlock
 from tools.origin import Origin, ok
+from tools.process import wait_until
 from tools.relay import is_sanitized
 
 pytestmark = pytest.mark.skipif(is_sanitized(), reason="sanitizers need what is taken away")
@@ -21,6 +22,10 @@ def children(relay):
     return [relay.status()["keeper_pid"], *relay.worker_pids()]
 
 
+def confined(relay, by):
+    return relay.stat("regrelay_sandboxed_processes", by=by)
+
+
 @pytest.mark.parametrize("sandbox", ["auto", "required"])
 def test_children_are_confined_and_pull(start_relay, origin, sandbox):
     if sandbox == "required" and not has_landlock():
@@ -30,10 +35,10 @@ def test_children_are_confined_and_pull(start_relay, origin, sandbox):
     for _ in range(2):
         assert rawhttp.get(relay.port, "/v2/").status == 200
         assert {confinement(pid) for pid in children(relay)} == {(1, 2)}
-        assert relay.stat("regrelay_sandboxed_processes", by="seccomp") == 3
-        assert relay.stat("regrelay_sandboxed_processes", by="landlock") == (3 if has_landlock() else 0)
+        assert confined(relay, "seccomp") == 3
+        assert confined(relay, "landlock") == (3 if has_landlock() else 0)
         assert relay.regctl("reload").returncode == 0    # the next generation is confined as well
-        relay.wait_stat("regrelay_sandboxed_processes", 3, by="seccomp")
+        wait_until(lambda: confined(relay, "seccomp") == 3 and confined(relay, "landlock") in (0, 3), 10, "the old ones to be gone")
     assert relay.stat("regrelay_sandbox_denied_total") == 0
     assert confinement(relay.process.pid)[1] == 0
     if platform.machine() in ("x86_64", "aarch64") and has_landlock():
