@@ -76,6 +76,11 @@ static long try_read_memory(void)
 }
 static long try_kill(void) { return kill(getppid(), 0); }
 static long try_tgkill(void) { return syscall(SYS_tgkill, getppid(), getppid(), 0); }
+/* Whom a descriptor with O_ASYNC signals, and by which signal: fcntl(2). */
+static long try_own_signals(void) { return fcntl(pipe_end[0], F_SETOWN, getppid()); }
+static long try_set_signal(void) { return fcntl(pipe_end[0], F_SETSIG, SIGKILL); }
+static long try_flags(void) { return fcntl(pipe_end[0], F_SETFL, fcntl(pipe_end[0], F_GETFL)); }
+static long try_pipe_size(void) { return fcntl(pipe_end[0], F_SETPIPE_SZ, 65536); }
 static long try_setuid(void) { return syscall(SYS_setuid, 0); }
 static long try_dumpable(void) { return prctl(PR_SET_DUMPABLE, 1); }
 static long try_limit(void) { struct rlimit l = { 1, 1 }; return setrlimit(RLIMIT_NOFILE, &l); }
@@ -160,6 +165,10 @@ static const struct attempt {
 	{ "another's memory", try_read_memory, SECCOMP, SECCOMP },
 	{ "kill", try_kill, SECCOMP, SECCOMP },
 	{ "tgkill of another", try_tgkill, SECCOMP, SECCOMP },
+	{ "signals of a descriptor to another", try_own_signals, SECCOMP, SECCOMP },
+	{ "the signal of a descriptor", try_set_signal, SECCOMP, SECCOMP },
+	{ "the flags of a descriptor", try_flags, NOBODY, NOBODY },
+	{ "the size of a pipe", try_pipe_size, NOBODY, SECCOMP },
 	{ "setuid", try_setuid, SECCOMP, SECCOMP },
 	{ "dumpable again", try_dumpable, SECCOMP, SECCOMP },
 	{ "setrlimit", try_limit, SECCOMP, SECCOMP },
