@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <string.h>
@@ -92,10 +93,22 @@ const char *sandbox_told(void)
 
 /* --- seccomp ---------------------------------------------------------------------------------------------------- */
 
+/* A socket of that kind, whose protocol is the kind's default or named: Landlock's rules for TCP do not hold for MPTCP. */
+static int allow_socket(scmp_filter_ctx filter, struct scmp_arg_cmp domain, int type, int protocol)
+{
+	const struct scmp_arg_cmp kind = SCMP_A1(SCMP_CMP_MASKED_EQ, SOCK_KIND, (scmp_datum_t)type);
+	const int protocols[] = { 0, protocol };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(protocols); i++) {
+		const struct scmp_arg_cmp same = SCMP_A2(SCMP_CMP_MASKED_EQ, ~0u, (scmp_datum_t)protocols[i]);
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, domain, kind, same);
+	}
+	return r;
+}
+
 static int allow(scmp_filter_ctx filter, const struct call *c, enum sandbox_role role)
 {
-	const struct scmp_arg_cmp kind = SCMP_A1(SCMP_CMP_MASKED_EQ, SOCK_KIND, SOCK_STREAM);
-	const struct scmp_arg_cmp datagram = SCMP_A1(SCMP_CMP_MASKED_EQ, SOCK_KIND, SOCK_DGRAM);
 	const struct scmp_arg_cmp check = { c->argument, SCMP_CMP_MASKED_EQ, c->mask, c->value };
 
 	if (c->number < 0) /* this machine has no such call */
@@ -104,9 +117,9 @@ static int allow(scmp_filter_ctx filter, const struct call *c, enum sandbox_role
 		return seccomp_rule_add(filter, SCMP_ACT_ALLOW, c->number, 0);
 	if (c->number != SCMP_SYS(socket))
 		return seccomp_rule_add(filter, SCMP_ACT_ALLOW, c->number, 1, check);
-	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, c->number, 2, check, kind);
+	int r = allow_socket(filter, check, SOCK_STREAM, IPPROTO_TCP);
 	if (r == 0 && role == SANDBOX_KEEPER)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, c->number, 2, check, datagram);
+		r = allow_socket(filter, check, SOCK_DGRAM, IPPROTO_UDP);
 	return r;
 }
 

@@ -127,6 +127,15 @@ static long connect_to(uint16_t port)
 }
 static long try_connect(void) { return connect_to(open_port); }
 static long try_connect_elsewhere(void) { return connect_to(other_port); }
+/* Landlock's rules for TCP do not hold for what only looks like it. */
+static long try_connect_elsewhere_by_mptcp(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(other_port) };
+	const int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+
+	return fd < 0 ? fd : connect(fd, (struct sockaddr *)&sa, sizeof(sa));
+}
+static long try_udp_by_name(void) { return socket(AF_INET6, SOCK_DGRAM, IPPROTO_UDP); }
 static long try_bind(void)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -155,6 +164,7 @@ static const struct attempt {
 	{ "execve", try_exec, SECCOMP, SECCOMP },
 	{ "a Unix socket", try_unix, SECCOMP, SECCOMP },
 	{ "a UDP socket", try_udp, SECCOMP, NOBODY },
+	{ "a UDP socket, named so", try_udp_by_name, SECCOMP, NOBODY },
 	{ "a raw socket", try_raw, SECCOMP, SECCOMP },
 	{ "a packet socket", try_packet, SECCOMP, SECCOMP },
 	{ "a netlink socket", try_netlink, SECCOMP, SECCOMP },
@@ -190,6 +200,7 @@ static const struct attempt {
 	{ "memory", try_memory, NOBODY, NOBODY },
 	{ "a configured port", try_connect, NOBODY, NOBODY },
 	{ "another port", try_connect_elsewhere, LANDLOCK_PORTS, NOBODY },
+	{ "another port by MPTCP", try_connect_elsewhere_by_mptcp, SECCOMP, SECCOMP },
 	{ "bind TCP", try_bind, SECCOMP, LANDLOCK_PORTS },
 	{ "bind UDP", try_bind_udp, SECCOMP, NOBODY },
 };
