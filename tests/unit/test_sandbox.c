@@ -135,6 +135,20 @@ static long try_connect_elsewhere_by_mptcp(void)
 
 	return fd < 0 ? fd : connect(fd, (struct sockaddr *)&sa, sizeof(sa));
 }
+/* Connecting by sending (TCP Fast Open). */
+static long try_send_elsewhere(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(other_port) };
+	return sendto(socket(AF_INET, SOCK_STREAM, 0), "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&sa, sizeof(sa));
+}
+static long try_sendmsg_elsewhere(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(other_port) };
+	char byte = 'x';
+	struct iovec part = { &byte, 1 };
+	const struct msghdr m = { .msg_name = &sa, .msg_namelen = sizeof(sa), .msg_iov = &part, .msg_iovlen = 1 };
+	return sendmsg(socket(AF_INET, SOCK_STREAM, 0), &m, MSG_FASTOPEN | MSG_NOSIGNAL);
+}
 static long try_udp_by_name(void) { return socket(AF_INET6, SOCK_DGRAM, IPPROTO_UDP); }
 static long try_bind(void)
 {
@@ -201,6 +215,8 @@ static const struct attempt {
 	{ "a configured port", try_connect, NOBODY, NOBODY },
 	{ "another port", try_connect_elsewhere, LANDLOCK_PORTS, NOBODY },
 	{ "another port by MPTCP", try_connect_elsewhere_by_mptcp, SECCOMP, SECCOMP },
+	{ "another port by sendto", try_send_elsewhere, SECCOMP, NOBODY },
+	{ "another port by sendmsg", try_sendmsg_elsewhere, SECCOMP, NOBODY },
 	{ "bind TCP", try_bind, SECCOMP, LANDLOCK_PORTS },
 	{ "bind UDP", try_bind_udp, SECCOMP, NOBODY },
 };
