@@ -121,6 +121,17 @@ static void count_parked(const struct fetch *f, enum fetch_state next)
 		stats_sub(gauge, 1);
 }
 
+/* The time that the upstream takes is not its client's. */
+static void count_dry(struct fetch *f, enum fetch_state next)
+{
+	const uint64_t now = loop_now(f->upstream->loop);
+
+	if (f->state != FETCH_BODY_WAIT && next == FETCH_BODY_WAIT)
+		f->resume.dry_ms = now;
+	if (f->state == FETCH_BODY_WAIT && next != FETCH_BODY_WAIT)
+		f->resume.answer_ms += now - f->resume.dry_ms;
+}
+
 void fetch_set(struct fetch *f, enum fetch_state state)
 {
 	const struct state_row *row = &rows[state];
@@ -130,6 +141,7 @@ void fetch_set(struct fetch *f, enum fetch_state state)
 		           FIELDS(LF_SV("request_id", f->rq.id), LF_INT("attempt", f->facts.tries)),
 		           "fetch %s -> %s, waiting for %s", rows[f->state].name, row->name, row->waits_for);
 	count_parked(f, state);
+	count_dry(f, state);
 	f->state = state;
 	f->source.waits_for = row->waits_for;
 	arm(f, row->deadline);

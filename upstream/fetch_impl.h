@@ -45,7 +45,8 @@ struct resume {
 	unsigned failed;       /* attempts since the last byte that the client got */
 	uint64_t progress_ms;  /* when that was */
 	uint64_t piece;        /* bytes asked for at a time, for a client that stalled or is slow; 0 = all */
-	uint64_t answer_ms, answer_at; /* when this answer began, and at which byte */
+	uint64_t answer_ms, answer_at; /* when this answer began, later by what was waited for its bytes; and at which byte */
+	uint64_t dry_ms;       /* in BODY_WAIT: since when */
 	uint64_t skip;         /* bytes of this answer that the client has already */
 	uint64_t until;        /* where this answer ends in the whole; RANGE_UNKNOWN */
 	struct range range;

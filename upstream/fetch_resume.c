@@ -95,7 +95,7 @@ static void give_up(struct fetch *f)
 	fetch_cut(f, f->last.id, f->last.detail);
 }
 
-/* It has been for this whole answer. */
+/* It has been for this whole answer, as far as there was something to take. */
 static bool client_is_slow(const struct fetch *f)
 {
 	const struct resume *r = &f->resume;

@@ -330,6 +330,12 @@ static void a_client_that_takes_nothing_is_parked(void **state)
 	pull_free(p);
 }
 
+static void pass(struct fixture *f, uint64_t ms)
+{
+	for (const uint64_t until = clock_now_ms() + ms; clock_now_ms() < until;)
+		assert_int_equal(loop_turn(&f->loop, 20), 0);
+}
+
 static void assert_not_parked(struct fixture *f, const char *path, const char *answer)
 {
 	const unsigned before = f->requests;
@@ -338,8 +344,7 @@ static void assert_not_parked(struct fixture *f, const char *path, const char *a
 	struct taking *p = pull_new(f, 0, HTTP_GET, path, true);
 	p->room = 2;
 	TURN_UNTIL(f, p->n == 2);
-	for (uint64_t until = clock_now_ms() + 120; clock_now_ms() < until;)
-		assert_int_equal(loop_turn(&f->loop, 20), 0);
+	pass(f, 120);
 	assert_int_equal(stats_get(&f->heritage.stats->parks), 0);
 	assert_int_equal(f->open, 1);
 	fake_sends(f, f->conns - 1, "456789", 6);
@@ -347,6 +352,29 @@ static void assert_not_parked(struct fixture *f, const char *path, const char *a
 	TURN_UNTIL(f, pull_over(p));
 	assert_got(p, WHOLE);
 	assert_int_equal(f->requests, before + 1);
+	pull_free(p);
+}
+
+/* It is no slow client that is full for a moment after a long silence of the upstream's. */
+static void the_upstream_s_silence_is_not_its_client_s(void **state)
+{
+	struct fixture *f = *state;
+
+	f->proxy.stall_grace = 200;
+	fixture_begin(f);
+	fake_answers(f, OK_200 "\r\n01", THEN_KEEP);
+	struct taking *p = pull_new(f, 0, HTTP_GET, BLOB, true);
+	TURN_UNTIL(f, p->n == 2);
+	pass(f, 250);
+	p->room = 1;
+	fake_sends(f, 0, "234", 3);
+	TURN_UNTIL(f, p->n == 3);
+	pull_read(p, SIZE_MAX);
+	fake_sends(f, 0, "56789", 5);
+	TURN_UNTIL(f, pull_over(p));
+	assert_got(p, WHOLE);
+	assert_int_equal(p->facts.parks, 0);
+	assert_int_equal(f->requests, 1);
 	pull_free(p);
 }
 
@@ -370,8 +398,7 @@ static void what_is_here_already_waits_for_its_client(void **state)
 	struct taking *p = pull_new(f, 0, HTTP_GET, BLOB, true);
 	p->room = 2;
 	TURN_UNTIL(f, p->n == 2);
-	for (uint64_t until = clock_now_ms() + 120; clock_now_ms() < until;)
-		assert_int_equal(loop_turn(&f->loop, 20), 0);
+	pass(f, 120);
 	pull_read(p, SIZE_MAX);
 	assert_got(p, WHOLE);
 	assert_int_equal(stats_get(&f->heritage.stats->parks), 0);
@@ -397,6 +424,7 @@ int main(void)
 		TEST(with_no_time_allowed_nothing_is_tried),
 		TEST(who_leaves_meanwhile_leaves_nothing),
 		TEST(a_client_that_takes_nothing_is_parked),
+		TEST(the_upstream_s_silence_is_not_its_client_s),
 		TEST(what_cannot_be_resumed_waits_for_its_client),
 		TEST(what_is_here_already_waits_for_its_client),
 	};
