@@ -135,11 +135,14 @@ static void on_deadline(struct timer *t)
 	live_update(s);
 }
 
+/* One with a turn to come has just given something.  It may be none of the client's: of an answer without a range, what the
+ * client has is read again, gigabytes perhaps. */
 bool session_source_is_due_later(struct session *s)
 {
-	const uint64_t at_ms = s->source->due_ms + SAFETY_MS;
+	const bool gives = !list_empty(&s->later.node);
+	const uint64_t at_ms = gives ? deadline_of(s, s->state) : s->source->due_ms ? s->source->due_ms + SAFETY_MS : 0;
 
-	if (s->source->due_ms == 0 || at_ms <= loop_now(s->sv->loop))
+	if (at_ms <= loop_now(s->sv->loop))
 		return false;
 	loop_timer_at(s->sv->loop, &s->deadline, at_ms, on_deadline);
 	return true;

@@ -79,8 +79,8 @@ void session_drain(struct session *s);
 const char *session_waits_for(const struct session *s);
 /* The only writer of s->state: arms the deadline, keeps the gauges. */
 void session_set(struct session *s, enum session_state state);
-/* The source has a deadline of its own that has not come, however long nothing has moved: waits for that one.  False: it
- * is overdue, or has none. */
+/* The source has a deadline of its own that has not come, however long nothing has moved: waits for that one.  Or it is at it
+ * right now: waits anew.  False: it is overdue, or has none. */
 bool session_source_is_due_later(struct session *s);
 /* The client has taken all there was: min_rate looks at what it takes from now on. */
 void session_client_kept_up(struct session *s);

@@ -546,6 +546,29 @@ static void source_that_forgets_its_deadline_is_504(void **state)
 	assert_true(heard(f, "HTTP/1.1 504 "));
 }
 
+static void source_that_reads_again_is_no_silent_one(void **state)
+{
+	struct fixture *f = *state;
+
+	dial(f);
+	say(f, REQUEST);
+	struct session *s = list_entry(f->service.sessions.next, struct session, node);
+	double_answer(last(), "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", "ab", false);
+	last()->skips = true;
+	last()->source.fn(&last()->source);
+	s->deadline.fn(&s->deadline);
+	assert_in_range(s->deadline.at_ms, loop_now(&f->loop) + 30000, loop_now(&f->loop) + 36000);
+	last()->skips = false;
+	turns(f, 1);
+	double_more(last(), "abcd", 4, true);
+	assert_true(heard(f, "\r\n\r\nabcd"));
+	/* silence is something else */
+	say(f, REQUEST);
+	double_answer(last(), "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", "ab", false);
+	s->deadline.fn(&s->deadline);
+	assert_int_equal(stats_get(&f->stats.aborted_upstream), 1);
+}
+
 /* --- the end of a worker ------------------------------------------------------------------------- */
 
 static void drain_closes_after_the_next_answer(void **state)
@@ -632,7 +655,8 @@ int main(void)
 		T(other_methods_keep_the_connection), T(tls_hello_is_answered_at_once),
 		T(head_at_the_limit_and_one_more), T(slow_head_is_408_and_silence_is_nothing),
 		T(idle_connection_is_closed_quietly), T(client_that_takes_nothing_is_cut),
-		T(source_that_forgets_its_deadline_is_504), T(drain_closes_after_the_next_answer),
+		T(source_that_forgets_its_deadline_is_504), T(source_that_reads_again_is_no_silent_one),
+		T(drain_closes_after_the_next_answer),
 		T(drain_waits_a_little_for_idle_clients), T(cut_resets_what_runs), T(no_memory_for_a_fetch_is_503),
 		T(memory_is_given_back_after_a_burst),
 	};

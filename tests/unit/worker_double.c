@@ -31,7 +31,7 @@ static enum move_result double_move(struct source *s, struct sink *to, size_t ma
 		*ret_moved += (size_t)n;
 		left -= (size_t)n;
 	}
-	if (left)
+	if (left || d->skips)
 		return MOVE_SOME;
 	if (d->cut)
 		return MOVE_CUT;

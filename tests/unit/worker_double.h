@@ -15,6 +15,7 @@ struct double_source {
 	const char *body;  /* what has come so far */
 	size_t body_bytes;
 	bool ended, cut;   /* after body */
+	bool skips;        /* reads what is none of the client's, whenever it is asked */
 	bool freed, complete;
 	unsigned moves;
 	char path[1024];   /* of the request */
