@@ -119,6 +119,19 @@ def test_a_form_may_wait_for_leave(relay, origin):
     assert origin.requests[-1].body == body and origin.requests[-1].header("Expect") is None
 
 
+def test_http_1_0_knows_no_leave(relay, origin):
+    """RFC 9110 10.1.1, 15.2: no 1xx for such a client, whatever it says."""
+    origin.bodies = True
+    tokens(origin)
+    body = b"grant_type=password&username=u"
+    with rawhttp.Connection(relay.port) as c:
+        c.send(f"POST {token_path(REALM)} HTTP/1.0\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+               f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n".encode())
+        relay.wait_stat("regrelay_http_requests_in_flight", 1, route="token")
+        c.send(body)
+        assert c.head()[0] == 200
+
+
 @pytest.mark.parametrize("status", ["405 Method Not Allowed", "404 Not Found", "401 Unauthorized", "400 Bad Request"])
 @pytest.mark.parametrize("html", [False, True])
 def test_a_refusal_keeps_its_status(relay, origin, status, html):
