@@ -252,6 +252,8 @@ void fetch_judge(struct fetch *f)
 		accept_head(f);
 		return;
 	}
+	if (e.id == ERROR_UPSTREAM_ERROR && h->status != 503 && f->rq.method == HTTP_POST) /* as in broke() */
+		v.retry = false;
 	classify_detail(h, seen, e.detail);
 	if (e.id == ERROR_PROXY_TOKEN && f->pool->token) {
 		fetch_token_refused(f, &e);

@@ -232,6 +232,16 @@ def test_a_broken_post_is_not_sent_twice(relay, origin):
     assert len(origin.requests) == 1
 
 
+@pytest.mark.parametrize("status,sent", [("502 Bad Gateway", 1), ("504 Gateway Timeout", 1), ("503 Service Unavailable", 3)])
+def test_a_post_that_may_have_been_acted_upon_is_not_sent_twice(relay, origin, status, sent):
+    """A gateway that says so had passed it on; one that is unavailable had not."""
+    origin.bodies = True
+    tokens(origin, ok(b"<html>", status=status, content_type="text/html"))
+    answer = form(relay, token_path(REALM))
+    assert answer.status == 503 and answer.header("X-Regrelay-Error") == "upstream-error"
+    assert len(origin.requests) == sent
+
+
 def test_the_virtual_host_of_a_token_server(start, origin):
     relay = start(token_hosts="login.corp=auth-vh.kyma:44300")
     tokens(origin, path="/oauth")
