@@ -46,6 +46,7 @@ static void on_patience(struct timer *t)
 	struct fetch *f = container_of(t, struct fetch, deadline);
 
 	loop_timer_at(f->upstream->loop, &f->deadline, f->budget_at_ms, on_budget);
+	f->source.due_ms = f->budget_at_ms;
 	pool_insist(f->pool, &f->waiter);
 }
 

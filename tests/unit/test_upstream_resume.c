@@ -355,6 +355,33 @@ static void assert_not_parked(struct fixture *f, const char *path, const char *a
 	pull_free(p);
 }
 
+/* Who looks at the source's deadline (session_source_is_due_later) must not take what is behind it for overdue. */
+static void in_the_queue_the_next_deadline_is_told(void **state)
+{
+	struct fixture *f = *state;
+	struct stats_slot *other = &f->shm->slot[5];
+
+	f->proxy.stall_timeout = 2000;
+	fixture_begin(f);
+	fake_answers(f, OK_200 "\r\n0123", THEN_KEEP);
+	fake_answers(f, OK_200 "\r\n0123", THEN_KEEP);
+	fake_answers(f, FROM_4, THEN_KEEP);
+	struct taking *p = pull_new(f, 0, HTTP_GET, BLOB, true), *q = pull_new(f, 0, HTTP_GET, BLOB, true);
+	TURN_UNTIL(f, p->n == 4 && q->n == 4);
+	stats_set(&other->beat_ms, 1);
+	stats_set(&other->upstream[f->proxy.index].connections, 99);
+	fake_ends(f, 0, false);
+	TURN_UNTIL(f, strstr(p->source->waits_for, "a free connection"));
+	pass(f, p->source->due_ms - clock_now_ms() + 20);
+	assert_non_null(strstr(p->source->waits_for, "a free connection"));
+	assert_true(p->source->due_ms > clock_now_ms());
+	stats_set(&other->upstream[f->proxy.index].connections, 0);
+	TURN_UNTIL(f, pull_over(p));
+	assert_got(p, WHOLE);
+	pull_free(p);
+	pull_free(q);
+}
+
 /* It is no slow client that is full for a moment after a long silence of the upstream's. */
 static void the_upstream_s_silence_is_not_its_client_s(void **state)
 {
@@ -424,6 +451,7 @@ int main(void)
 		TEST(with_no_time_allowed_nothing_is_tried),
 		TEST(who_leaves_meanwhile_leaves_nothing),
 		TEST(a_client_that_takes_nothing_is_parked),
+		TEST(in_the_queue_the_next_deadline_is_told),
 		TEST(the_upstream_s_silence_is_not_its_client_s),
 		TEST(what_cannot_be_resumed_waits_for_its_client),
 		TEST(what_is_here_already_waits_for_its_client),
