@@ -78,6 +78,8 @@ def test_times_and_sizes_are_counted(relay, origin):
     origin.answer("/v2/", ok())
     rawhttp.get(relay.port, "/v2/")
     rawhttp.get(relay.port, "/v2/team/app/blobs/sha256:" + "a" * 64)
+    for route in ("ping", "blob"):  # the last that a worker counts, behind the last byte
+        relay.wait_stat("regrelay_http_response_size_bytes_count", 1, route=route)
     families = metrics.parse(relay.admin("/metrics")[1])
 
     def value(name, **labels):
@@ -110,6 +112,10 @@ def test_nothing_counted_is_lost_over_kills_and_reloads(start_relay, origin):
         for key, value in last.items():
             assert now[key] >= value, f"{key} went back from {value} to {now[key]}"
         last.update(now)
+
+    def counted():
+        """Times and sizes are counted behind the last byte: until then a request is in flight."""
+        relay.wait_stat("regrelay_http_response_size_bytes_count", seen)
     for round_ in range(20):
         seen += ask(5)
         look()
@@ -118,11 +124,13 @@ def test_nothing_counted_is_lost_over_kills_and_reloads(start_relay, origin):
         look()
         if round_ % 4 == 3:
             for pid in [w["pid"] for w in relay.workers() if w["generation"] == relay.status()["generation"]]:
+                counted()
                 os.kill(pid, signal.SIGKILL)
                 wait_until(lambda: pid not in relay.worker_pids(), 20, "its end")
                 seen += ask(3)
                 wait_until(lambda: relay.admin("/readyz")[0] == 200, 20, "its successor")
                 look()
+    counted()
     look()
     total = sum(v for (name, _), v in last.items() if name == "regrelay_http_requests_total")
     assert total == seen == 20 * 7 + 5 * 3 * 3

@@ -123,7 +123,8 @@ def test_old_and_new_versions(relay, ca):
 def test_a_client_that_does_not_trust_it_is_told_in_the_log(relay):
     with pytest.raises(ssl.SSLCertVerificationError):
         rawhttp.Connection(relay.port, tls=ssl.create_default_context())
-    relay.wait_stat(FAILED, 1, peer="client")
+    relay.wait_log("no TLS with this client")
+    assert relay.stat(FAILED, peer="client") == 1
     line = next(line for line in relay.lines() if "no TLS with this client" in line.get("message", ""))
     assert "the client refuses our certificate" in line["message"]
     assert line["client.address"] == "127.0.0.1"

@@ -39,8 +39,8 @@ def test_pull_is_shown_while_it_runs_and_not_after(relay, origin):
     go = hold_blob(origin, 100000)
     with rawhttp.Connection(relay.port, timeout=60) as c:
         c.request(BLOB, headers=[("Authorization", BASIC), ("X-Request-Id", "r-17")])
-        wait_until(lambda: pulls(relay) and pulls(relay)[0]["bytes"] == 50000, 20, "half of the pull")
-        row = pulls(relay)[0]
+        row = wait_until(lambda: next((p for p in pulls(relay) if p["bytes"] == 50000 and p["waits_for"] == "bytes of the body"), None),
+                         20, "half of the pull")
         assert row == {**row, "client": "127.0.0.1", "user": "alice", "registry": "default", "repository": "team/app",
                        "reference": DIGEST, "route": "blob", "total": 100000, "request_id": "r-17",
                        "waits_for": "bytes of the body"}
@@ -51,6 +51,7 @@ def test_pull_is_shown_while_it_runs_and_not_after(relay, origin):
         go.set()
         assert len(c.answer().body) == 100000
         wait_until(lambda: not pulls(relay), 20, "the end of the pull")
+    relay.wait_stat("regrelay_http_response_size_bytes_sum", 100000, route="blob")  # counted last
     assert relay.regctl("pulls").stdout == "no pull is running\n"
     assert relay.stat("regrelay_http_requests_in_flight", route="blob") == 0
     assert relay.stat("regrelay_http_request_duration_seconds_count", route="blob") == 1

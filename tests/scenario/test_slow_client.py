@@ -84,7 +84,7 @@ def test_a_client_that_stops_reading_holds_nothing(start_relay, standin, backend
         take(c, 1 * MIB)
         wait_parked(relay)
         assert relay.stat("regrelay_upstream_connections") == 0
-        assert "the client to take bytes (parked)" in relay.regctl("pulls").stdout
+        wait_until(lambda: "the client to take bytes (parked)" in relay.regctl("pulls").stdout, what="its reason to be shown")
         seen = len(standin.requests())
         stop = time.monotonic() + (90 if SOAK else 2.5)  # longer than the proxy's patience
         wait_until(lambda: time.monotonic() > stop, 100, "the proxy's patience to end")
@@ -92,6 +92,7 @@ def test_a_client_that_stops_reading_holds_nothing(start_relay, standin, backend
         take(c, SIZE)
         assert digest(c.data) == digest(DATA)
     assert_never_timed_out(standin)
+    relay.wait_log('"termination"')
     line = next(line for line in relay.lines() if line.get("termination"))
     assert (line["termination"], line["upstream.parks"], line["upstream.resumes"]) == ("complete", 1, 1)
     assert relay.stat("regrelay_resumes_total", cause="client") == 1 and relay.stat("regrelay_parked") == 0
@@ -222,7 +223,7 @@ def test_a_parked_client_has_send_timeout(start_relay, origin):
     Flaky(origin, BLOB, DATA)
     relay = start_relay(proxy=origin.address, settings={**QUICK, "listen": {"send_timeout": "1200ms"}})
     with pulling(relay):
-        wait_parked(relay)
+        relay.wait_stat("regrelay_parks_total", 1)  # it is parked for a moment only
         relay.wait_log('"client-slow"')
     wait_parked(relay, 0)
 
