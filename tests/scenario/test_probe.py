@@ -2,7 +2,7 @@
 import re
 
 import pytest
-from tools import rawhttp
+from tools import census, rawhttp
 from tools.origin import ok
 from tools.process import wait_until
 from tools.registry import Registry
@@ -82,9 +82,11 @@ def test_registries_behind_one_proxy_take_turns(start_relay, standin):
 def test_the_old_generation_stops_asking(start_relay, origin):
     relay = start_relay(proxy=origin.address, settings=OFTEN)
     wait_until(lambda: len(origin.requests) >= 2, 10, "probes")
+    keeper = relay.status()["keeper_pid"]
     relay.config.write_text(relay.config.read_text().replace("200ms", "0"))
     assert relay.regctl("reload").returncode == 0
-    wait_until(lambda: {w["generation"] for w in relay.workers()} == {2}, 10, "the old generation to end")
+    wait_until(lambda: keeper not in census.session(relay.process.pid), 20, "the old keeper to end")
+    origin.wait(lambda: origin.open == 0)  # and all that it said has been read
     seen = len(origin.requests)
     for _ in range(20):
         rawhttp.get(relay.port, "/v2/team/app/manifests/t1")
