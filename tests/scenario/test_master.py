@@ -133,8 +133,7 @@ def test_inherited_listener_is_used_and_a_foreign_one_refused(tmp_path, start_re
     argv = ["bash", "-c", script, "bash", REGRELAYD, "-c", relay.config]   # dash knows one-digit descriptors only
     child = subprocess.Popen(argv, pass_fds=[listener.fileno()], stderr=subprocess.PIPE, text=True)
     try:
-        wait_until(relay.control.exists, 10, "the control socket")
-        wait_until(lambda: relay.status()["state"] == "serving", 10, "serving")
+        relay.wait_serving()
         origin.answer("/v2/", ok())
         assert rawhttp.get(relay.port, "/v2/").status == 200
     finally:
@@ -160,8 +159,7 @@ def test_inherited_any_address_of_ipv4_is_the_star(start_relay, origin):
     child = subprocess.Popen(["bash", "-c", script, "bash", REGRELAYD, "-c", relay.config], pass_fds=[listener.fileno()],
                              stderr=subprocess.DEVNULL)
     try:
-        wait_until(relay.control.exists, 10, "the control socket")
-        wait_until(lambda: relay.status()["state"] == "serving", 10, "serving")
+        relay.wait_serving()
         assert relay.api("POST", "/v1/reload")[0] == 200
         origin.answer("/v2/", ok())
         assert rawhttp.get(relay.port, "/v2/").status == 200

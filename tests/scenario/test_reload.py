@@ -380,8 +380,7 @@ def test_inherited_listener_keeps_its_queue_over_drain_and_undrain(tmp_path, sta
         child = subprocess.Popen(["bash", "-c", script, "bash", str(REGRELAYD), "-c", str(relay.config)],
                                  pass_fds=[listener.fileno()], stderr=subprocess.DEVNULL)
         try:
-            wait_until(relay.control.exists, 10, "the control socket")
-            wait_until(lambda: relay.status()["state"] == "serving", 10, "serving")
+            relay.wait_serving()
             assert relay.regctl("drain", "--wait").returncode == 0
             with rawhttp.Connection(relay.port, timeout=30) as c:   # waits in the queue that systemd would hold
                 c.request("/v2/")

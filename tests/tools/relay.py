@@ -97,12 +97,16 @@ class Relay:
         return self
 
     def wait_serving(self, timeout=30):
+        """Also for a daemon that a test has started itself with this configuration."""
         def serving():
             try:
                 return self.status()["state"] == "serving"
             except (OSError, http.client.HTTPException):
                 return False
-        self.process._wait(serving, timeout, "the state serving")
+        if self.process:
+            self.process._wait(serving, timeout, "the state serving")
+        else:  # somebody else's
+            wait_until(serving, timeout, "the state serving")
 
     def stop(self, number=signal.SIGTERM, timeout=30):
         """Sends TERM (or another signal) and waits for the end; the exit status."""
