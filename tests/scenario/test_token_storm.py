@@ -91,5 +91,6 @@ def test_no_pull_fails_whatever_happens_to_tokens(landscape):
     asked = len(uaa.requests())
     print(f"{pulls} blobs and {load.done} requests, {asked} tokens asked for, {uaa.statuses().count(200)} had")
     counted = sum(relay.stat("regrelay_proxy_token_fetches_total", result=r) for r in ("ok", "failed"))
-    assert asked - 1 <= counted <= asked, "each was asked for once, whatever the number of workers"
+    # Renewals go on: at most one is under way, and some may come while one counts.
+    assert asked - 1 <= counted <= len(uaa.requests()), "each was asked for once, whatever the number of workers"
     assert relay.stat("regrelay_http_requests_total", code="503") == 0
