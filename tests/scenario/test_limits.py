@@ -229,7 +229,7 @@ def test_clients_that_reset_right_after_connecting_leave_nothing(relay, origin):
         c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         c.close()
     assert rawhttp.get(relay.port, "/v2/").status == 200
-    relay.wait_stat("regrelay_client_connections", 0, state="active")
+    wait_until(lambda: relay.stat("regrelay_client_connections") == 0, what="all of them to be gone")
     text = relay.process.text()
     assert text.count('"level":"warning"') <= 1 and '"level":"error"' not in text  # one says that root needs not be
 

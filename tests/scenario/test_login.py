@@ -8,8 +8,9 @@ import urllib.parse
 import pytest
 from tools import rawhttp
 from tools.flaky import Break, Flaky
+from tools.listener import linger_off
 from tools.origin import ok
-from tools.process import run
+from tools.process import run, wait_until
 from tools.relay import REGRELAYD
 
 VHOST, AUTH = "myregistry.kyma:25002", "auth.corp:8443"
@@ -334,9 +335,10 @@ def test_a_client_that_hangs_up_while_the_token_is_fetched(registry, start):
     with rawhttp.Connection(relay.port) as c:
         c.send(f"GET {MANIFEST} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         registry.origin.wait(lambda: registry.asked(AUTH))
-    relay.wait_stat("regrelay_client_connections", 0, state="active")
+        linger_off(c.sock)  # after a FIN it might still read
+    wait_until(lambda: relay.stat("regrelay_client_connections", state="active") == 0, what="the hang-up to be noticed")
     registry.held.set()
-    registry.origin.wait(lambda: registry.issued == 1)
+    wait_until(lambda: registry.issued == 1, what="the token")
     assert rawhttp.get(relay.port, MANIFEST).status == 200
     assert registry.issued == 1
 
