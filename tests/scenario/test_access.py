@@ -10,7 +10,10 @@ from tools.relay import TOP
 
 BLOB = "/v2/team/app/blobs/sha256:" + "a" * 64
 SIZE = 64 << 20
-QUICK = {"listen": {"send_timeout": "500ms"}, "proxy": {"stall_timeout": "500ms", "resume_timeout": 0}, "master": {"drain_timeout": "300ms"}}
+# What makes each end come soon; and nothing that could make another one come before, where the machine is slow.
+SLOW = {"listen": {"send_timeout": "500ms"}}
+CUT = {"proxy": {"resume_timeout": 0}}
+STALLED = {"proxy": {"stall_timeout": "500ms", "resume_timeout": 0}}
 
 
 def blob(origin, rest, head=None):
@@ -78,7 +81,7 @@ def test_client_closed(start_relay, origin):
 
 
 def test_client_slow(start_relay, origin):
-    relay = start_relay(proxy=origin.address, settings=QUICK)
+    relay = start_relay(proxy=origin.address, settings=SLOW)
     blob(origin, endless)
     with ask(relay) as c:
         line = access_line(relay)
@@ -86,13 +89,13 @@ def test_client_slow(start_relay, origin):
     assert line["termination"] == "client-slow" and line["duration_ms"] >= 500
 
 
-@pytest.mark.parametrize("code, rest, head", [
-    ("upstream-closed", cut, None),
-    ("upstream-stalled", some, None),
-    ("upstream-malformed", some, ok(b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")),
+@pytest.mark.parametrize("code, settings, rest, head", [
+    ("upstream-closed", CUT, cut, None),
+    ("upstream-stalled", STALLED, some, None),
+    ("upstream-malformed", CUT, some, ok(b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")),
 ])
-def test_upstream(start_relay, origin, code, rest, head):
-    relay = start_relay(proxy=origin.address, settings=QUICK)
+def test_upstream(start_relay, origin, code, settings, rest, head):
+    relay = start_relay(proxy=origin.address, settings=settings)
     blob(origin, rest, head)
     with ask(relay) as c:
         answer = c.answer()

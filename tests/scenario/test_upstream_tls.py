@@ -156,7 +156,7 @@ def test_garbage_instead_of_tls(start, site, kind):
 @pytest.mark.parametrize("raw", [0, 90])
 def test_a_stalled_handshake_has_its_time(start, site, raw):
     """The budget of a request counts what TLS takes; the thread of another request is not held up meanwhile."""
-    relay = start("connect", proxy={"header_budget": "1s"})
+    relay = start("connect", proxy={"header_budget": "2s"})
     site.tls.script(*[Step(raw=raw, how="stall")] * 4)
     begin = time.monotonic()
     results = []
