@@ -149,10 +149,12 @@ def test_a_connection_that_fails_gives_right_bytes_or_none_that_look_whole(relay
 
 
 @needs_strace
-@pytest.mark.parametrize("rule", ["splice:error=EINVAL:when=1", "splice:error=ENOSYS:when=2", "splice:error=ENOMEM:when=3",
+@pytest.mark.parametrize("rule", ["splice:error=EINVAL:when=1", "splice:error=ENOSYS:when=2", "splice:error=ENOMEM:when=1",
                                   "splice:error=EINTR:when=2+3", "pipe2:error=EMFILE", "pipe2:error=ENFILE:when=1",
                                   "fcntl:error=EPERM:when=1"])
 def test_a_body_that_cannot_be_spliced_is_copied(relay, origin, tmp_path, rule):
+    """ENOMEM is told of the first one, which reads from the proxy: which of the others do depends on how the bytes come, and a client
+    that cannot be written to is cut."""
     data = random.Random(5).randbytes(8_000_000)
     origin.serve_blob(BLOB, data)
     with injected(relay, tmp_path, rule) as count:
