@@ -58,7 +58,7 @@ static void collect(const struct conf *c, struct paths *p)
 	struct err ignored;
 
 	add(p, "/etc");
-	add(p, "/dev/urandom"); /* where c-ares before 1.20 draws the ids of its questions; without it they could be foreseen */
+	add(p, "/dev/urandom"); /* where older c-ares (1.18) draws the ids of its questions; without it they could be foreseen */
 	if (realpath("/etc/resolv.conf", path))
 		add_parent(p, path);
 	for (unsigned i = 0; i < c->proxies; i++) {
