@@ -45,6 +45,14 @@ def test_a_broken_way_shows_before_the_next_pull(start_relay, standin):
     assert len([line for line in relay.lines() if "is not exposed" in line.get("message", "")]) == 1, "one line a change"
 
 
+def test_an_answer_with_a_large_head_is_one(start_relay, origin):
+    """As large as a pull may have it."""
+    origin.answer("/v2/", ok(headers=[("Link", "a" * 40000)]))
+    relay = start_relay(proxy=origin.address, settings=OFTEN)
+    wait_until(lambda: upstream(relay)["last_success"], 10, "a first answer")
+    assert is_up(relay)
+
+
 def test_what_a_probe_sends(start_relay, origin):
     origin.handler = lambda request, send: send(ok(b"{}", status="200 OK", content_type="application/json"))
     relay = start_relay(proxy=origin.address, registries={"default": {"host": VHOST, "location_id": "loc1"}}, settings=OFTEN)
