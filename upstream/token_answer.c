@@ -9,13 +9,22 @@
 
 #include "base64.h"
 
-#define LIFE_MAX_S (366ll * 86400)
+#define LIFE_MAX_S  (366ll * 86400)
+#define SECONDS_MAX (1ll << 53) /* beyond it a number is not exact any more */
 
 static json_t *load(struct strview text)
 {
 	json_error_t ignored; /* its text may quote a token */
 
 	return json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, &ignored);
+}
+
+/* A number of seconds, with or without a fraction; 0 = it is none, or below that. */
+static json_int_t seconds_of(const json_t *number)
+{
+	const double s = json_number_value(number);
+
+	return s >= (double)SECONDS_MAX ? SECONDS_MAX : s > 0 ? (json_int_t)s : 0;
 }
 
 /* The exp of a JWT in seconds since 1970; 0 = it has none, or is no JWT. */
@@ -28,13 +37,13 @@ static json_int_t jwt_exp(struct strview token)
 		return 0;
 	const ssize_t n = base64url_decode(payload, text, sizeof(text));
 	json_auto_t *claims = n > 0 ? load(sv_make(text, (size_t)n)) : NULL;
-	return json_integer_value(json_object_get(claims, "exp"));
+	return seconds_of(json_object_get(claims, "exp"));
 }
 
 static uint64_t life_ms(enum token_answer_kind kind, const json_t *root, struct strview token, uint64_t wall_ms)
 {
 	const json_t *expires_in = json_object_get(root, "expires_in");
-	json_int_t seconds = (json_int_t)json_number_value(expires_in);
+	json_int_t seconds = seconds_of(expires_in);
 
 	if (json_is_string(expires_in)) /* some send a text */
 		seconds = strtoll(json_string_value(expires_in), NULL, 10);

@@ -40,6 +40,13 @@ static void test_good_answers(void **state)
 	good("{\"access_token\":\"abc\",\"expires_in\":1.5}", "abc", 1000);
 	good("{\"access_token\":\"abc\"}", "abc", TOKEN_LIFE_DEFAULT_MS);
 	good("{\"access_token\":\"abc\",\"expires_in\":99999999999}", "abc", 366ull * 86400 * 1000);
+	good("{\"access_token\":\"abc\",\"expires_in\":1e300}", "abc", 366ull * 86400 * 1000);
+	good("{\"access_token\":\"abc\",\"expires_in\":-1e300}", "abc", TOKEN_LIFE_DEFAULT_MS);
+	(void)snprintf(claims, sizeof(claims), "{\"exp\":%llu.5}", WALL_MS / 1000 + 77); /* RFC 7519 2: NumericDate */
+	(void)base64url_encode(sv_str(claims), coded);
+	(void)snprintf(jwt, sizeof(jwt), "e30.%s.c2ln", coded);
+	(void)snprintf(body, sizeof(body), "{\"access_token\":\"%s\"}", jwt);
+	good(body, jwt, 77000);
 	(void)snprintf(claims, sizeof(claims), "{\"exp\":%llu}", WALL_MS / 1000 + 77);
 	(void)base64url_encode(sv_str(claims), coded);
 	(void)snprintf(jwt, sizeof(jwt), "e30.%s.c2ln", coded);
