@@ -257,9 +257,21 @@ enum step step_move(struct session *s)
 	return session_finish(s);
 }
 
+/* What is encrypted for it leaves first.  Its socket counts as writable whenever it says something, so that one that takes
+ * nothing would be fetched for again and again. */
+static int send_kept(struct session *s)
+{
+	return tls_is(&s->client) && tls_kept(&s->client) ? (int)transport_writev(&s->client, NULL, 0) : 0;
+}
+
 enum step step_send(struct session *s)
 {
-	return s->client.writable ? step_move(s) : STEP_WAIT;
+	if (!s->client.writable)
+		return STEP_WAIT;
+	const int r = send_kept(s);
+	if (r == -EAGAIN)
+		return wait_for_client(s);
+	return r < 0 ? session_abort(s, REQUEST_CLIENT_CLOSED) : step_move(s);
 }
 
 enum step expire_move(struct session *s)

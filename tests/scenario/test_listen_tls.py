@@ -291,6 +291,18 @@ def test_a_slow_client_is_parked_and_gets_everything(start_relay, files, origin,
         assert c.answer().body == data
 
 
+def test_a_parked_client_that_talks_takes_nothing(start_relay, files, origin, ca):
+    """What it says makes its socket look ready; nothing is fetched for it before it takes what it has."""
+    origin.serve_blob(BLOB, os.urandom(8 * MIB))
+    relay = start_relay(proxy=origin.address, settings={"listen": files.keys(send_timeout="2s"), "proxy": {"stall_grace": "500ms"}})
+    with dial(relay, ca, receive_buffer=16384) as c:
+        c.request(BLOB)
+        relay.wait_stat("regrelay_parks_total", 1)
+        c.send(b"GET")
+        relay.wait_stat("regrelay_aborted_transfers_total", 1, side="client")
+    assert len(origin.requests) == 1 and relay.stat("regrelay_parks_total") == 1
+
+
 def test_a_client_that_takes_nothing_is_cut(start, origin, ca):
     relay = start(send_timeout="1s")
     origin.route(re.escape(BLOB), lambda request, send: send(ok(b"x" * 20 * MIB)))
