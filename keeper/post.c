@@ -146,6 +146,15 @@ static void read_answer(struct post *p)
 
 /* --- the request -------------------------------------------------------------------------------------------- */
 
+/* Who hangs up may have said why before: an alert of TLS, or an answer. */
+static void not_taken(struct post *p)
+{
+	enter(p, POST_HEAD);
+	read_answer(p);
+	if (p->state == POST_HEAD || p->state == POST_BODY)
+		fail(p, "does not take the request", tls_why(&p->transport));
+}
+
 static void write_request(struct post *p)
 {
 	while (buf_len(&p->out)) {
@@ -154,7 +163,7 @@ static void write_request(struct post *p)
 		if (n == -EAGAIN)
 			return;
 		if (n < 0) {
-			fail(p, "does not take the request", tls_why(&p->transport));
+			not_taken(p);
 			return;
 		}
 		buf_consume(&p->out, (size_t)n);

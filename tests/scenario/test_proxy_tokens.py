@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import time
 
 import pytest
@@ -11,7 +12,7 @@ from tools import certs, rawhttp
 from tools.load import Load
 from tools.oauth import OAuth
 from tools.origin import Origin, ok
-from tools.process import run, wait_until
+from tools.process import Process, find, run, wait_until
 from tools.relay import REGRELAYD
 from tools.standin import Standin, mapping
 
@@ -144,6 +145,21 @@ def test_a_changed_client_certificate_is_taken_over(start, mutual, ca):
     relay.wait_stat("regrelay_config_reloads_total", 1, result="ok")
     wait_until(lambda: ping(relay).status == 200, 20, "a pull with the token for the new certificate")
     assert len(mutual.requests()) == 1
+
+
+@pytest.mark.skipif(not find("strace"), reason="strace is not installed")
+def test_a_refusal_is_heard_by_who_finds_the_connection_reset(start, mutual, tmp_path):
+    """With TLS 1.3 a certificate is refused behind our last flight: a request that comes late meets the reset, and the alert is
+    there to be read."""
+    relay = start(**mutual.keys)
+    relay.wait_log("the server refuses our client certificate")
+    failed = relay.stat("regrelay_proxy_token_fetches_total", result="failed")
+    argv = ["strace", "-o", tmp_path / "calls.txt", "-e", "trace=sendto,sendmsg", "-e", "inject=sendto,sendmsg:delay_enter=100000",
+            "-p", relay.status()["keeper_pid"]]
+    with Process(argv, log=tmp_path / "strace.log", stop_signal=signal.SIGINT) as strace:
+        strace.wait_line("attached")
+        relay.wait_stat("regrelay_proxy_token_fetches_total", failed + 2, timeout=20, result="failed")
+    assert "does not take the request" not in relay.process.text()
 
 
 def test_a_binding_that_gets_a_certificate_of_its_own_is_refused(start, mutual, ca, tmp_path):
