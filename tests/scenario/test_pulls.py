@@ -99,7 +99,7 @@ def test_more_pulls_than_rows_are_counted(start_relay, origin):
     finally:
         for c in clients:
             c.close()
-    wait_until(lambda: relay.api("GET", "/v1/pulls")[1] == {"pulls": [], "unlisted": 0}, 20, "their leaving")
+    wait_until(lambda: relay.api("GET", "/v1/pulls")[1] == {"pulls": [], "unlisted": 0}, 60, "their leaving")  # one by one
     go.set()
 
 
