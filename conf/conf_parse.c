@@ -32,7 +32,8 @@ static bool name_ok(struct strview name)
 static void section_named(struct conf_build *b, enum conf_section s, struct strview name)
 {
 	const char *word = conf_section_name(s);
-	unsigned count = s == CONF_PROXY ? b->c->proxies : b->c->registries;
+	const unsigned count = s == CONF_PROXY ? b->c->proxies : b->c->registries;
+	const unsigned most = s == CONF_PROXY ? CONF_PROXIES : CONF_REGISTRIES;
 
 	if (!name_ok(name)) {
 		build_mistake(b, b->line, "the name of a section has 1 to %d letters, digits, '.', '_' or '-'", CONF_NAME_MAX);
@@ -45,9 +46,12 @@ static void section_named(struct conf_build *b, enum conf_section s, struct strv
 			return;
 		}
 	}
-	int r = s == CONF_PROXY ? build_proxy(b, name) : build_registry(b, name);
-	if (r < 0) {
-		build_mistake(b, b->line, r == -ENOSPC ? "too many [%s] sections" : "out of memory for [%s]", word);
+	if (count == most) {
+		build_mistake(b, b->line, "more than %u [%s] sections", most, word);
+		return;
+	}
+	if ((s == CONF_PROXY ? build_proxy(b, name) : build_registry(b, name)) < 0) {
+		build_mistake(b, b->line, "out of memory for [%s]", word);
 		return;
 	}
 	b->instance = count;
