@@ -47,7 +47,7 @@ int build_defaults(enum conf_section s, void *section)
 		const struct conf_key *k = &conf_keys[i];
 		if (k->section != s || k->kind == KIND_HOSTPORT) /* no default: conf_check asks for it */
 			continue;
-		int r = conf_value_parse(k, sv_str(k->fallback), false, conf_field(k, section), &why);
+		int r = conf_value_parse(k, sv_str(k->fallback), 0, false, conf_field(k, section), &why);
 		if (r < 0)
 			return r;
 	}

@@ -33,6 +33,7 @@ enum conf_forwarded_proto { CONF_FORWARDED_NONE, CONF_FORWARDED_HTTP, CONF_FORWA
 /* A list key: the values in file order.  items is NULL when count is 0. */
 struct conf_list {
 	char **items;
+	int *lines;                  /* of each item: where in the file */
 	unsigned count;
 };
 
@@ -59,6 +60,7 @@ struct conf_address {
 	struct sockaddr_storage sa; /* AF_INET or AF_INET6; "*" is [::] with IPV6_V6ONLY off */
 	socklen_t len;
 	bool dual;                  /* "*": both families on one socket, or 0.0.0.0 where there is no IPv6 */
+	int line;                   /* of the file; 0 = the default */
 	char text[64];              /* as written */
 };
 

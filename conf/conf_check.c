@@ -31,8 +31,8 @@ static void check_master(struct conf_build *b)
 	for (unsigned i = 0; i < c->listen.address.count; i++)
 		for (unsigned j = 0; j < c->admin.address.count; j++)
 			if (strcmp(c->listen.address.items[i].text, c->admin.address.items[j].text) == 0)
-				build_mistake(b, line_of(b, CONF_ADMIN, 0, CONF_KEY_admin_address),
-				              "address: %s is [listen]'s", c->admin.address.items[j].text);
+				build_mistake(b, c->admin.address.items[j].line, "address: %s is [listen]'s",
+				              c->admin.address.items[j].text);
 }
 
 static void check_proxies(struct conf_build *b)
@@ -81,13 +81,12 @@ static bool glob_ok(const char *glob)
 	return glob[0] != '/' && !strstr(glob, "//") && !strstr(glob, "***") && strlen(glob) <= 255;
 }
 
-static void check_globs(struct conf_build *b, unsigned i, enum conf_key_index key, const struct conf_list *l)
+static void check_globs(struct conf_build *b, enum conf_key_index key, const struct conf_list *l)
 {
 	for (unsigned n = 0; n < l->count; n++)
 		if (!glob_ok(l->items[n]))
-			build_mistake(b, line_of(b, CONF_REGISTRY, i, key),
-			              "%s: '%s' is not a pattern of repositories (like team/*, team/**)", conf_keys[key].name,
-			              l->items[n]);
+			build_mistake(b, l->lines[n], "%s: '%s' is not a pattern of repositories (like team/*, team/**)",
+			              conf_keys[key].name, l->items[n]);
 }
 
 static void check_host_text(struct conf_build *b, unsigned i, enum conf_key_index key, const char *text)
@@ -180,8 +179,8 @@ static void check_registry(struct conf_build *b, unsigned i, unsigned configured
 	check_unique(b, i, CONF_KEY_registry_prefix);
 	check_unique(b, i, CONF_KEY_registry_ns);
 	check_unique(b, i, CONF_KEY_registry_match_host);
-	check_globs(b, i, CONF_KEY_registry_allow, &r->allow);
-	check_globs(b, i, CONF_KEY_registry_deny, &r->deny);
+	check_globs(b, CONF_KEY_registry_allow, &r->allow);
+	check_globs(b, CONF_KEY_registry_deny, &r->deny);
 	conf_check_hosts(b, i);
 	if (r->proxy)
 		conf_check_tls(b, i);

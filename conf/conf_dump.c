@@ -5,18 +5,36 @@
 
 #include "conf_key.h"
 
-/* One line a list item: a joined line could be longer than the reader takes. */
-static void dump_key(FILE *f, const struct conf_key *k, void *field)
+static void dump_origin(FILE *f, const struct conf *c, int line)
 {
+	if (line)
+		fprintf(f, "# %s:%d\n", c->path, line);
+	else
+		fprintf(f, "# default\n");
+}
+
+/* One line a list item: a joined line could be longer than the reader takes. */
+static void dump_list(FILE *f, const struct conf *c, const struct conf_key *k, const struct conf_list *l)
+{
+	for (unsigned i = 0; i < l->count; i++) {
+		if (i == 0 || l->lines[i] != l->lines[i - 1])
+			dump_origin(f, c, l->lines[i]);
+		fprintf(f, "%s = %s\n", k->name, l->items[i]);
+	}
+}
+
+static void dump_key(FILE *f, const struct conf *c, const struct conf_key *k, int line, const void *field)
+{
+	const struct conf_list *l = k->kind == KIND_LIST ? field : NULL;
 	char text[9000];
 
-	if (k->kind == KIND_LIST) {
-		const struct conf_list *l = field;
-		for (unsigned i = 0; i < l->count; i++)
-			fprintf(f, "%s = %s\n", k->name, l->items[i]);
-	} else if (conf_value_format(k, field, text, sizeof(text))) {
-		fprintf(f, "%s = %s\n", k->name, text);
+	if (l && l->count) {
+		dump_list(f, c, k, l);
+		return;
 	}
+	dump_origin(f, c, line);
+	if (!l && conf_value_format(k, field, text, sizeof(text)))
+		fprintf(f, "%s = %s\n", k->name, text);
 }
 
 static void dump_section(FILE *f, const struct conf *c, enum conf_section s, unsigned i, const char *name)
@@ -25,15 +43,9 @@ static void dump_section(FILE *f, const struct conf *c, enum conf_section s, uns
 	const int *line = conf_origin(c->origins, s, i);
 
 	fprintf(f, name && strcmp(name, "default") != 0 ? "\n[%s %s]\n" : "\n[%s]\n", conf_section_name(s), name);
-	for (size_t k = 0; k < CONF_KEYS; k++) {
-		if (conf_keys[k].section != s)
-			continue;
-		if (line[k])
-			fprintf(f, "# %s:%d\n", c->path, line[k]);
-		else
-			fprintf(f, "# default\n");
-		dump_key(f, &conf_keys[k], conf_field(&conf_keys[k], conf_instance(writable, s, i)));
-	}
+	for (size_t k = 0; k < CONF_KEYS; k++)
+		if (conf_keys[k].section == s)
+			dump_key(f, c, &conf_keys[k], line[k], conf_field(&conf_keys[k], conf_instance(writable, s, i)));
 }
 
 int conf_dump(const struct conf *c, int fd)

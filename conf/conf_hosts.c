@@ -13,11 +13,6 @@ struct host_list {
 	bool may_have_path, may_have_virtual;
 };
 
-static int line_of(const struct conf_build *b, unsigned registry, enum conf_key_index key)
-{
-	return conf_origin(b->c->origins, CONF_REGISTRY, registry)[key];
-}
-
 /* host[:port], the port filled in.  0 or -EINVAL with reterr. */
 static int parse_at(struct strview text, struct url_hostport *ret, struct err *reterr)
 {
@@ -90,16 +85,16 @@ static void host_free(struct conf_host *h)
 	free(h->path);
 }
 
-static void read_list(struct conf_build *b, unsigned registry, const struct host_list *l)
+static void read_list(struct conf_build *b, const struct host_list *l)
 {
 	const char *name = conf_keys[l->key].name;
-	int line = line_of(b, registry, l->key);
 
 	if (l->texts->count == 0)
 		return;
 	l->ret->item = calloc(l->texts->count, sizeof(l->ret->item[0]));
 	for (unsigned i = 0; l->ret->item && i < l->texts->count; i++) {
 		struct conf_host one = { .name_index = -1 };
+		const int line = l->texts->lines[i];
 		struct err why;
 		if (parse_host(l, l->texts->items[i], &one, &why) < 0) {
 			build_mistake(b, line, "%s: '%s': %s", name, l->texts->items[i], why.text);
@@ -126,7 +121,7 @@ void conf_check_hosts(struct conf_build *b, unsigned i)
 	};
 
 	for (size_t k = 0; k < ARRAY_LEN(lists); k++)
-		read_list(b, i, &lists[k]);
+		read_list(b, &lists[k]);
 }
 
 void conf_hosts_free(struct conf_hosts *h)

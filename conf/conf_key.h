@@ -72,9 +72,10 @@ static inline const void *conf_const_field(const struct conf_key *k, const void 
 	return (const char *)section + k->offset;
 }
 
-/* Reads text into the field.  A list appends (again = true) or begins anew.  0; -EINVAL with reterr (what is wrong
- * with the value; neither file nor key are named); -ENOMEM.  On failure the field is as before. */
-MUST_CHECK int conf_value_parse(const struct conf_key *k, struct strview text, bool again, void *field,
+/* Reads text into the field.  A list appends (again = true) or begins anew, and keeps the line of each item (0 = a default).
+ * 0; -EINVAL with reterr (what is wrong with the value; neither file nor key are named); -ENOMEM.  On failure the field is as
+ * before. */
+MUST_CHECK int conf_value_parse(const struct conf_key *k, struct strview text, int line, bool again, void *field,
                                 struct err *reterr);
 /* Writes the value as text that parses to the same, a list with ", " between.  False when cap is too small. */
 MUST_CHECK bool conf_value_format(const struct conf_key *k, const void *field, char *dst, size_t cap);
@@ -83,7 +84,7 @@ void conf_value_free(const struct conf_key *k, void *field);
 /* min(4, CPUs this process may use by affinity and cgroup v2). */
 unsigned conf_workers_auto(void);
 
-/* Which line gave which value; 0 = the default. */
+/* Which line gave which value; 0 = the default.  Of a list it is the last one: the others are with its items. */
 struct conf_origins {
 	int master[CONF_KEYS], listen[CONF_KEYS], admin[CONF_KEYS], log[CONF_KEYS];
 	int proxy[CONF_PROXIES][CONF_KEYS], registry[CONF_REGISTRIES][CONF_KEYS];

@@ -187,7 +187,7 @@ static void key_value(struct conf_build *b, const struct conf_key *k, struct str
 	}
 	bool again = *line != 0;
 	*line = b->line;
-	int r = conf_value_parse(k, value, again, field, &why);
+	int r = conf_value_parse(k, value, b->line, again, field, &why);
 	if (r == -ENOMEM)
 		build_mistake(b, b->line, "out of memory");
 	else if (r < 0)

@@ -141,7 +141,8 @@ static void list_free(struct conf_list *l)
 	for (unsigned i = 0; i < l->count; i++)
 		free(l->items[i]);
 	free(l->items);
-	*l = (struct conf_list){ NULL, 0 };
+	free(l->lines);
+	*l = (struct conf_list){ .count = 0 };
 }
 
 /* Room for one more item of `size` bytes.  0 or -ENOMEM. */
@@ -155,32 +156,33 @@ static int grow(void *items, unsigned count, size_t size)
 	return 0;
 }
 
-static int list_add(struct conf_list *l, struct strview part, struct err *reterr)
+static int list_add(struct conf_list *l, struct strview part, int line, struct err *reterr)
 {
 	if (part.n == 0)
 		return err_set(reterr, -EINVAL, "an empty item in the list");
 	if (l->count == LIST_MAX)
 		return err_set(reterr, -EINVAL, "more than %d items", LIST_MAX);
 	char *copy = strndup(part.p, part.n);
-	if (!copy || grow(&l->items, l->count, sizeof(*l->items)) < 0) {
+	if (!copy || grow(&l->items, l->count, sizeof(*l->items)) < 0 || grow(&l->lines, l->count, sizeof(*l->lines)) < 0) {
 		free(copy);
 		return -ENOMEM;
 	}
-	l->items[l->count++] = copy;
+	l->items[l->count] = copy;
+	l->lines[l->count++] = line;
 	return 0;
 }
 
 /* The old items come first when the key is given again; on failure they stay as they were. */
-static int parse_list(struct strview text, bool again, struct conf_list *field, struct err *reterr)
+static int parse_list(struct strview text, int line, bool again, struct conf_list *field, struct err *reterr)
 {
-	struct conf_list made = { NULL, 0 };
+	struct conf_list made = { .count = 0 };
 	struct strview rest = text, part;
 	int r = 0;
 
 	for (unsigned i = 0; again && r == 0 && i < field->count; i++)
-		r = list_add(&made, sv_str(field->items[i]), reterr);
+		r = list_add(&made, sv_str(field->items[i]), field->lines[i], reterr);
 	while (r == 0 && rest.n && sv_cut(&rest, ',', &part))
-		r = list_add(&made, sv_trim(part), reterr);
+		r = list_add(&made, sv_trim(part), line, reterr);
 	if (r < 0) {
 		list_free(&made);
 		return r;
@@ -236,17 +238,18 @@ static int addresses_add(struct conf_addresses *l, const struct conf_address *a,
 	return 0;
 }
 
-static int parse_addresses(struct strview text, bool again, struct conf_addresses *field, struct err *reterr)
+static int parse_addresses(struct strview text, int line, bool again, struct conf_addresses *field, struct err *reterr)
 {
 	struct conf_addresses made = { NULL, 0 };
 	struct strview rest = text, part;
-	struct conf_address a;
+	struct conf_address a = { .len = 0 };
 	int r = 0;
 
 	for (unsigned i = 0; again && r == 0 && i < field->count; i++)
 		r = addresses_add(&made, &field->items[i], reterr);
 	while (r == 0 && rest.n && sv_cut(&rest, ',', &part)) {
 		r = parse_address(sv_trim(part), &a, reterr);
+		a.line = line;
 		if (r == 0)
 			r = addresses_add(&made, &a, reterr);
 	}
@@ -261,13 +264,13 @@ static int parse_addresses(struct strview text, bool again, struct conf_addresse
 
 /* --- by kind --------------------------------------------------------------------------------------------------- */
 
-int conf_value_parse(const struct conf_key *k, struct strview text, bool again, void *field, struct err *reterr)
+int conf_value_parse(const struct conf_key *k, struct strview text, int line, bool again, void *field, struct err *reterr)
 {
 	switch (k->kind) {
 	case KIND_TEXT:
 	case KIND_PATH: return parse_text(k, text, field, reterr);
-	case KIND_LIST: return parse_list(text, again, field, reterr);
-	case KIND_ADDRESSES: return parse_addresses(text, again, field, reterr);
+	case KIND_LIST: return parse_list(text, line, again, field, reterr);
+	case KIND_ADDRESSES: return parse_addresses(text, line, again, field, reterr);
 	case KIND_WORKERS: return parse_workers(k, text, field, reterr);
 	case KIND_COUNT:
 	case KIND_MODE:

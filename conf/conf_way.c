@@ -38,12 +38,11 @@ static void default_methods(struct conf_proxy *p)
 	p->socks_method_count = 1;
 }
 
-static void read_methods(struct conf_build *b, unsigned i, struct conf_proxy *p)
+static void read_methods(struct conf_build *b, struct conf_proxy *p)
 {
-	const int line = proxy_line(b, i, CONF_KEY_proxy_socks_methods);
-
 	for (unsigned n = 0; n < p->socks_methods.count; n++) {
 		const char *text = p->socks_methods.items[n];
+		const int line = p->socks_methods.lines[n];
 		const bool jwt = strcmp(text, "80") == 0;
 		if (!jwt && strcmp(text, "00") != 0)
 			build_mistake(b, line, "socks_methods: '%s' is none of 00 (no authentication), 80 (SAP's, with a token)", text);
@@ -70,7 +69,7 @@ static void check_socks(struct conf_build *b, unsigned i, struct conf_proxy *p)
 {
 	if (p->auth == CONF_AUTH_BASIC || p->auth == CONF_AUTH_SERVICE_TOKEN)
 		build_mistake(b, proxy_line(b, i, CONF_KEY_proxy_auth), "auth: with protocol = socks5 it is none or bearer");
-	read_methods(b, i, p);
+	read_methods(b, p);
 }
 
 static void check_connect(struct conf_build *b, unsigned i, const struct conf_proxy *p)

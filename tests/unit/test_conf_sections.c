@@ -1,4 +1,4 @@
-/* The configuration: how many sections there may be. */
+/* The configuration: how many sections there may be, and the lines of what is in lists. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -80,11 +80,50 @@ static void registries_are_counted(void **state)
 	free(more);
 }
 
+#define SMALL "[proxy]\naddress = cp:20003\n[registry]\nhost = reg:5000\n"
+
+static void items_of_lists_have_their_own_lines(void **state)
+{
+	(void)state;
+	expect(SMALL "allow = a\nallow = B, c\nallow = d\n",
+	       "6: allow: 'B' is not a pattern of repositories (like team/*, team/**)\n");
+	expect(SMALL "token_hosts = a:1\nredirect_hosts = a:x\ntoken_hosts = b:x, a:1\nredirect_hosts = c:1\ntoken_hosts = d:1\n",
+	       "6: redirect_hosts: 'a:x': 'x' is not a port from 1 to 65535\n"
+	       "7: token_hosts: 'b:x': 'x' is not a port from 1 to 65535\n7: token_hosts: 'a:1' is there twice\n");
+	expect("[proxy]\naddress = cp:1\nprotocol = socks5\nsocks_methods = 99\nsocks_methods = 00\n[registry]\nhost = r:1\n",
+	       "4: socks_methods: '99' is none of 00 (no authentication), 80 (SAP's, with a token)\n");
+	expect(SMALL "[admin]\naddress = 127.0.0.1:8080\naddress = 127.0.0.1:1\n[listen]\naddress = 127.0.0.1:8080\n",
+	       "6: address: 127.0.0.1:8080 is [listen]'s\n");
+}
+
+static void origins_of_lists_are_shown(void **state)
+{
+	const char *path = scratch("r.ini", SMALL "allow = a, b\ndeny = x\nallow = c\n");
+	struct conf_errors e;
+	struct conf *c;
+	char text[16384], wanted[256];
+	FILE *f = tmpfile();
+
+	(void)state;
+	assert_non_null(f);
+	assert_int_equal(conf_load(path, &c, &e), 0);
+	assert_int_equal(conf_dump(c, fileno(f)), 0);
+	rewind(f);
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	(void)fclose(f);
+	(void)snprintf(wanted, sizeof(wanted), "\n# %s:5\nallow = a\nallow = b\n# %s:7\nallow = c\n# %s:6\ndeny = x\n# default\n",
+	               path, path, path);
+	assert_non_null(strstr(text, wanted));
+	conf_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(proxies_are_counted),
 		cmocka_unit_test(registries_are_counted),
+		cmocka_unit_test(items_of_lists_have_their_own_lines),
+		cmocka_unit_test(origins_of_lists_are_shown),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);

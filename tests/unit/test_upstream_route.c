@@ -20,7 +20,7 @@ static struct conf_registry one = { .name = n1, .prefix = none, .ns = none, .mat
 			    two = { .name = n2, .prefix = mirror, .ns = none, .match_host = none },
 			    three = { .name = n3, .prefix = none, .ns = none, .match_host = local },
 			    four = { .name = n4, .prefix = none, .ns = four_io, .match_host = none,
-				     .allow = { allowed, 1 }, .deny = { denied, 1 } },
+				     .allow = { .items = allowed, .count = 1 }, .deny = { .items = denied, .count = 1 } },
 			    five = { .name = n5, .prefix = none, .ns = five_io, .match_host = none },
 			    deep = { .name = n6, .prefix = longer, .ns = none, .match_host = none };
 static struct conf conf = { .registry = { &one, &two, &three, &four, &five, &deep }, .registries = 6,
@@ -185,10 +185,10 @@ static void rules_after_the_prefix(void **state)
 	expect_error("/v2/public-evil/x/manifests/t1?ns=four.io", "h", ERROR_DENIED);
 	assert_false(route_find(&conf, SV("/v2/public/secret/x/manifests/t1?ns=four.io"), SV("h"), &r));
 	assert_string_equal(r.detail, "deny = public/secret/*");
-	two.allow = (struct conf_list){ allowed, 1 };
+	two.allow = (struct conf_list){ .items = allowed, .count = 1 };
 	expect("/v2/mirror/two/public/app/manifests/t1", "h", "two", "/v2/public/app/manifests/t1");
 	expect_error("/v2/mirror/two/app/manifests/t1", "h", ERROR_DENIED);
-	two.allow = (struct conf_list){ NULL, 0 };
+	two.allow = (struct conf_list){ .count = 0 };
 }
 
 static void absolute_form_only_for_the_same_host(void **state)
