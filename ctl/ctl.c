@@ -123,8 +123,7 @@ static struct strview request_body(const struct ctl_options *o, char *text, size
 	case CTL_LOG_LEVEL:
 		if (!o->argument)
 			return SV_NONE;
-		(void)snprintf(text, cap, "{\"level\":\"%.*s\"}", (int)strspn(o->argument, "abcdefghijklmnopqrstuvwxyz"),
-		               o->argument);
+		(void)snprintf(text, cap, "{\"level\":\"%s\"}", o->argument);
 		return sv_str(text);
 	default: return SV_NONE;
 	}

@@ -8,6 +8,7 @@
 #include "config.h"
 #include "control_api.h"
 #include "exitcode.h"
+#include "log.h"
 #include "num.h"
 
 #define WORD_MAX 16 /* a longer word is no misspelt command */
@@ -76,7 +77,7 @@ static void print_help(void)
 	fputs("\nOptions:\n"
 	      "  -s, --socket SOCKET\n                the daemon's socket (" CONTROL_SOCKET_DEFAULT ")\n"
 	      "  -t, --timeout TIMEOUT\n                give up after so long, such as 500ms or 2min (10s; stop,\n"
-	      "                reload, drain --wait and doctor: no limit)\n"
+	      "                reload, undrain, drain --wait and doctor: no limit)\n"
 	      "  --json        print the daemon's own answer\n"
 	      "  --all         stats: also what is 0\n"
 	      "  --now         stop: cut running pulls\n"
@@ -189,10 +190,22 @@ static bool fits_command(const struct ctl_options *o)
 		fputs("regctl: --wait belongs to drain\n", stderr);
 	else if (o->watch && o->command != CTL_PULLS && o->command != CTL_STATS)
 		fputs("regctl: --watch belongs to pulls and stats\n", stderr);
+	else if (o->json && o->command == CTL_CONFIG && o->argument)
+		fputs("regctl: --json does not belong to config check\n", stderr);
 	else if (o->docker_config && (o->command != CTL_DOCTOR || !o->argument))
 		fputs("regctl: --docker-config belongs to doctor IMAGE\n", stderr);
 	else
 		return true;
+	return false;
+}
+
+static bool is_level(const char *word)
+{
+	enum log_level ignored;
+
+	if (log_level_parse(sv_str(word), &ignored) == 0)
+		return true;
+	fprintf(stderr, "regctl: '%s' is none of the levels debug, info, notice, warning, error\n", word);
 	return false;
 }
 
@@ -208,7 +221,7 @@ static bool take_arguments(int count, char **words, struct ctl_options *o)
 	}
 	o->argument = most > 1 && count > 1 ? words[1] : NULL;
 	o->file = most > 2 && count > 2 ? words[2] : NULL;
-	return true;
+	return o->command != CTL_LOG_LEVEL || !o->argument || is_level(o->argument);
 }
 
 bool ctl_options_parse(int argc, char **argv, struct ctl_options *ret, int *ret_status)

@@ -411,7 +411,8 @@ def test_log_level(relay):
     rawhttp.get(relay.port, "/nothing")
     relay.wait_log('"level":"debug"')
     done = relay.regctl("log-level", "shouting")
-    assert done.returncode == 1 and "debug" in done.stderr
+    assert done.returncode == 2 and "debug" in done.stderr
+    assert relay.regctl("log-level", "info2").returncode == 2 and relay.regctl("log-level").stdout == "debug\n"
 
 
 def test_curl_gets_every_resource(relay):

@@ -96,6 +96,7 @@ static void wrong_usage_is_2(void **state)
 	static const char *const wrong[] = { "", "nonsense", "status now", "--nonsense status", "-t x status", "-t 0 status",
 					     "-t", "status --now", "stop --all", "--json", "doctor a b", "doctor --docker-config x", "status --docker-config x a", "status --watch", "config chek", "config check a b", "reload now",
 					     "stop --dry-run", "reload --wait", "log-level debug info",
+					     "log-level loud", "log-level debug2", "log-level DEBUG", "log-level info\"x", "config check a.ini --json",
 					     "Status" };
 
 	(void)state;
