@@ -117,6 +117,7 @@ struct conf_proxy {
 	char *credentials, *auth_file, *token_file, *token_resource, *ca_file;
 	char *tls_client_certificate, *tls_client_key; /* both or none */
 	char *client_chain, *client_key; /* what is in them (PEM), for the token service; NULL = none.  Secret: shown nowhere */
+	char ca_hash[65];            /* SHA-256 of ca_file when it was read; "" = none */
 	struct conf_list socks_methods;
 	unsigned char socks_method[CONF_SOCKS_METHODS]; /* offered, in this order (enum conf_socks_method) */
 	unsigned socks_method_count; /* 0 unless protocol is socks5 */
@@ -153,6 +154,7 @@ struct conf_registry {
 	char *ca_file, *tls_name, *tls_client_certificate, *tls_client_key;
 	struct url_hostport tls_host; /* whom its certificate must be for: tls_name, or host; the port means nothing */
 	struct tls_context *tls;     /* of connections on which we speak TLS; NULL = there are none */
+	char ca_hash[65];            /* as conf_proxy's */
 	char *location_id;           /* effective: the registry's own or the proxy's; "" = none */
 };
 
@@ -206,8 +208,8 @@ uint64_t conf_files_fingerprint(const struct conf *c);
  * comment and secrets masked. */
 int conf_dump(const struct conf *c, int fd);
 
-/* Tells each key whose value (or what the file that it names says, of certificates, authorization and auth_file) is another in b
- * than in a, and each section that one of them lacks: what is "[section NAME] key" or "[section NAME]"; needs_restart: a running
+/* Tells each key whose value (or what the file that it names says, of certificates, ca_file, authorization and auth_file) is
+ * another in b than in a, and each section that one of them lacks: what is "[section NAME] key" or "[section NAME]"; needs_restart: a running
  * daemon cannot take it over. */
 struct conf_diff {
 	void (*visit)(struct conf_diff *d, const char *what, bool needs_restart);
@@ -231,6 +233,8 @@ bool conf_tls_warning(const struct conf *c, uint64_t now_s, char *dst, size_t ca
 MUST_CHECK int conf_ca_file(const char *written, char *dst, size_t cap, struct err *reterr);
 /* A client's context that trusts it; NULL with reterr. */
 struct tls_context *conf_tls_client(const char *written, struct err *reterr);
+/* SHA-256 of that bundle; "" when none is written, or it cannot be read. */
+void conf_ca_hash(const char *written, char ret[65]);
 
 /* The port clients use, for texts: public_port, else that of the first listen address. */
 unsigned conf_public_port(const struct conf *c);

@@ -29,6 +29,7 @@ static void check_binding(struct conf_build *b, unsigned i, struct conf_proxy *p
 		build_mistake(b, line, "credentials: %s", why.text);
 		return;
 	}
+	conf_ca_hash(p->ca_file, p->ca_hash);
 	struct tls_context *tls = conf_tls_client(p->ca_file, &why);
 	const bool bad = tls && binding.certificate
 	                 && tls_context_certificate(tls, sv_str(binding.certificate), sv_str(binding.key), &why) < 0;
@@ -121,4 +122,13 @@ struct tls_context *conf_tls_client(const char *written, struct err *reterr)
 	char path[PATH_MAX];
 
 	return conf_ca_file(written, path, sizeof(path), reterr) < 0 ? NULL : tls_context_client(path, reterr);
+}
+
+void conf_ca_hash(const char *written, char ret[65])
+{
+	char path[PATH_MAX];
+	struct err ignored = { .code = 0 };
+
+	if (!written[0] || conf_ca_file(written, path, sizeof(path), &ignored) < 0 || conf_file_hash(path, ret, &ignored) < 0)
+		ret[0] = '\0';
 }

@@ -81,6 +81,7 @@ static void compare_proxy(const struct conf_proxy *a, const struct conf_proxy *b
 {
 	compare_section(CONF_PROXY, b->name, a, b, d);
 	compare_content(CONF_PROXY, b->name, "auth_file", a->auth_file, b->auth_file, same_login(a->basic, b->basic), d);
+	compare_content(CONF_PROXY, b->name, "ca_file", a->ca_file, b->ca_file, strcmp(a->ca_hash, b->ca_hash) == 0, d);
 	compare_content(CONF_PROXY, b->name, "tls_client_certificate", a->tls_client_certificate, b->tls_client_certificate,
 	                same_text(a->client_chain, b->client_chain), d);
 }
@@ -89,6 +90,7 @@ static void compare_registry(const struct conf_registry *a, const struct conf_re
 {
 	compare_section(CONF_REGISTRY, b->name, a, b, d);
 	compare_content(CONF_REGISTRY, b->name, "authorization", a->authorization, b->authorization, same_login(a->login, b->login), d);
+	compare_content(CONF_REGISTRY, b->name, "ca_file", a->ca_file, b->ca_file, strcmp(a->ca_hash, b->ca_hash) == 0, d);
 	compare_content(CONF_REGISTRY, b->name, "tls_client_certificate", a->tls_client_certificate, b->tls_client_certificate,
 	                !a->tls || !b->tls || tls_context_same(a->tls, b->tls), d);
 }

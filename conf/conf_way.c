@@ -173,6 +173,7 @@ static void make_context(struct conf_build *b, unsigned i, struct conf_registry 
 
 	if (!line)
 		line = registry_line(b, i, CONF_KEY_registry_scheme);
+	conf_ca_hash(r->ca_file, r->ca_hash);
 	r->tls = conf_tls_client(r->ca_file, &why);
 	if (!r->tls)
 		build_mistake(b, line, "ca_file: %s", why.text);

@@ -1,5 +1,6 @@
 /* What TLS connections share.  Master, worker and keeper. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -79,8 +80,13 @@ static struct tls_context *context_new(const SSL_METHOD *method, int (*kind)(SSL
 
 struct tls_context *tls_context_client(const char *ca_file, struct err *reterr)
 {
-	struct tls_context *c = context_new(TLS_client_method(), set_up_client, reterr);
+	CLEANUP(close_p) int fd = open(ca_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
+	if (fd < 0) { /* of which OpenSSL says "system lib" */
+		(void)err_sys(reterr, -errno, "%s: no CA certificates", ca_file);
+		return NULL;
+	}
+	struct tls_context *c = context_new(TLS_client_method(), set_up_client, reterr);
 	if (c && SSL_CTX_load_verify_file(c->ctx, ca_file) != 1) {
 		(void)err_set(reterr, -EINVAL, "%s: no CA certificates: %s", ca_file, tls_reason("unreadable"));
 		tls_context_free(c);
@@ -191,8 +197,16 @@ uint64_t tls_context_expires(const struct tls_context *c)
 bool tls_context_same(const struct tls_context *a, const struct tls_context *b)
 {
 	const X509 *one = SSL_CTX_get0_certificate(a->ctx), *other = SSL_CTX_get0_certificate(b->ctx);
+	STACK_OF(X509) *chain = NULL, *others = NULL;
 
-	return one && other ? X509_cmp(one, other) == 0 : one == other;
+	if (!one || !other)
+		return one == other;
+	(void)SSL_CTX_get0_chain_certs(a->ctx, &chain);
+	(void)SSL_CTX_get0_chain_certs(b->ctx, &others);
+	bool same = X509_cmp(one, other) == 0 && sk_X509_num(chain) == sk_X509_num(others); /* -1: there is none */
+	for (int i = 0; same && i < sk_X509_num(chain); i++)
+		same = X509_cmp(sk_X509_value(chain, i), sk_X509_value(others, i)) == 0;
+	return same;
 }
 
 void tls_context_free(struct tls_context *c)

@@ -26,7 +26,7 @@ struct tls_context *tls_context_server(struct strview chain, struct strview key,
 /* From when and until when the certificate that is shown is valid, in seconds since 1970; 0 = none is shown. */
 uint64_t tls_context_begins(const struct tls_context *c);
 uint64_t tls_context_expires(const struct tls_context *c);
-/* Both show the same certificate (or none). */
+/* Both show the same certificate (or none), and the same ones behind it. */
 bool tls_context_same(const struct tls_context *a, const struct tls_context *b);
 
 /* NULL is nothing.  Connections that are open keep what they need. */

@@ -283,12 +283,63 @@ static void a_renewed_one_is_a_change(void **state)
 	renew(&proxy_place, "[proxy] tls_client_certificate");
 }
 
+/* The same certificate, and another one behind it. */
+static void a_longer_chain_is_a_change(void **state)
+{
+	const struct place *const all[] = { &listen_place, &registry_place, &proxy_place };
+	const char *const what[] = { "[listen] tls_certificate", "[registry] tls_client_certificate",
+		                     "[proxy] tls_client_certificate" };
+	char longer[2 * PEM];
+
+	(void)state;
+	(void)snprintf(longer, sizeof(longer), "%s%s", chain, other_chain);
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		struct seen s = { .diff.visit = on_change };
+		place = all[i];
+		(void)scratch("chain", chain);
+		struct conf *a = load("=chain", "=key");
+		(void)scratch("chain", longer);
+		struct conf *b = load("=chain", "=key");
+		conf_compare(a, b, &s.diff);
+		assert_string_equal(s.what, what[i]);
+		conf_free(a);
+		conf_free(b);
+	}
+}
+
+static void another_ca_is_a_change(void **state)
+{
+	static const struct place places[] = {
+		{ "[log]\n[registry]\nhost = reg:5000\nproxy = none\nscheme = https\n", "ca_file", "", false, false },
+		{ "[registry]\nhost = reg:5000\n[proxy]\naddress = cp:20003\nauth = bearer\n", "ca_file", "", false, true },
+	};
+	const char *const what[] = { "[registry] ca_file", "[proxy] ca_file" };
+
+	(void)state;
+	(void)scratch("binding", BINDING ",\"clientsecret\":\"s\"}");
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		struct seen s = { .diff.visit = on_change };
+		place = &places[i];
+		(void)scratch("ca", chain);
+		struct conf *a = load("=ca", ""), *same = load("=ca", "");
+		conf_compare(a, same, &s.diff);
+		assert_string_equal(s.what, "");
+		(void)scratch("ca", other_chain);
+		struct conf *b = load("=ca", "");
+		conf_compare(a, b, &s.diff);
+		assert_string_equal(s.what, what[i]);
+		conf_free(a);
+		conf_free(same);
+		conf_free(b);
+	}
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(good_pair), T(no_pair_no_tls), T(from_credentials), T(wrong_files_of_listeners), T(wrong_files_for_registries),
-		T(wrong_files_for_token_services), T(for_a_token_service), T(a_renewed_one_is_a_change),
+		T(wrong_files_for_token_services), T(for_a_token_service), T(a_renewed_one_is_a_change), T(a_longer_chain_is_a_change), T(another_ca_is_a_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
