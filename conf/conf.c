@@ -200,7 +200,7 @@ struct conf_errors conf_errors_take(struct conf_errors *e)
 	return all;
 }
 
-static void errors_add(struct conf_errors *e, const char *path, int line, const char *text)
+void conf_errors_add(struct conf_errors *e, const char *path, int line, const char *text)
 {
 	char *one = NULL, **more = realloc(e->line, (e->count + 1) * sizeof(*more));
 	int r;
@@ -219,7 +219,7 @@ static void errors_add(struct conf_errors *e, const char *path, int line, const 
 static void build_done(struct conf_build *b, struct conf_errors *errors)
 {
 	for (unsigned i = 0; i < b->mistakes; i++) {
-		errors_add(errors, b->c->path, b->mistake[i].line, b->mistake[i].text);
+		conf_errors_add(errors, b->c->path, b->mistake[i].line, b->mistake[i].text);
 		free(b->mistake[i].text);
 	}
 	free(b->mistake);
@@ -238,12 +238,12 @@ int conf_load(const char *path, struct conf **ret, struct conf_errors *errors)
 	path = path ? path : CONF_PATH_DEFAULT;
 	int r = conf_file_read(path, &bytes, &n, &why);
 	if (r < 0) {
-		errors_add(errors, path, 0, why.text);
+		conf_errors_add(errors, path, 0, why.text);
 		return r;
 	}
 	b.c = conf_new(path);
 	if (!b.c || sha256_hex(sv_make(bytes, n), b.c->hash) < 0) {
-		errors_add(errors, path, 0, "out of memory");
+		conf_errors_add(errors, path, 0, "out of memory");
 		conf_free(b.c);
 		return -ENOMEM;
 	}

@@ -185,6 +185,8 @@ struct conf_errors {
 	unsigned count;
 };
 void conf_errors_free(struct conf_errors *e);
+/* One more; line 0 = of no line.  What there is no memory for is left out. */
+void conf_errors_add(struct conf_errors *e, const char *path, int line, const char *text);
 /* All of them, the caller's from now on; none are left in e. */
 MUST_CHECK struct conf_errors conf_errors_take(struct conf_errors *e);
 
@@ -209,11 +211,12 @@ uint64_t conf_files_fingerprint(const struct conf *c);
 int conf_dump(const struct conf *c, int fd);
 
 /* Tells each key whose value (or what the file that it names says, of certificates, ca_file, authorization and auth_file) is
- * another in b than in a, and each section that one of them lacks: what is "[section NAME] key" or "[section NAME]"; needs_restart: a running
- * daemon cannot take it over. */
+ * another in b than in a, and each section that one of them lacks: what is "[section NAME] key" or "[section NAME]"; restart_line: < 0, or a
+ * running daemon cannot take it over, and this line of b's file wants it (0 = it is the default). */
 struct conf_diff {
-	void (*visit)(struct conf_diff *d, const char *what, bool needs_restart);
+	void (*visit)(struct conf_diff *d, const char *what, int restart_line);
 };
+#define CONF_NO_RESTART (-1)
 void conf_compare(const struct conf *a, const struct conf *b, struct conf_diff *d);
 
 /* The entry that names this host, port and path (with query); NULL: none does. */

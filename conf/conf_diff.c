@@ -13,7 +13,9 @@ static const char *title(enum conf_section s, const char *name, const char *key,
 	return dst;
 }
 
-static void compare_section(enum conf_section s, const char *name, const void *a, const void *b, struct conf_diff *d)
+/* lines: where the values of b come from; NULL = no key of the section needs a restart. */
+static void compare_section(enum conf_section s, const char *name, const void *a, const void *b, const int *lines,
+                            struct conf_diff *d)
 {
 	char was[9000], is[9000], what[128];
 
@@ -26,7 +28,8 @@ static void compare_section(enum conf_section s, const char *name, const void *a
 		whole &= conf_value_format(k, conf_const_field(k, b), is, sizeof(is));
 		if (whole && strcmp(was, is) == 0)
 			continue;
-		d->visit(d, title(s, name, k->name, what, sizeof(what)), k->when == CONF_WHEN_START);
+		const int line = lines && k->when == CONF_WHEN_START ? lines[i] : CONF_NO_RESTART;
+		d->visit(d, title(s, name, k->name, what, sizeof(what)), line);
 	}
 }
 
@@ -53,7 +56,7 @@ static void compare_content(enum conf_section s, const char *name, const char *k
 	char what[128];
 
 	if (!same && strcmp(a, b) == 0)
-		d->visit(d, title(s, name, key, what, sizeof(what)), false);
+		d->visit(d, title(s, name, key, what, sizeof(what)), CONF_NO_RESTART);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -73,13 +76,13 @@ static bool same_certificate(const struct tls_context *a, const struct tls_conte
 
 static void compare_listen(const struct conf_listen *a, const struct conf_listen *b, struct conf_diff *d)
 {
-	compare_section(CONF_LISTEN, NULL, a, b, d);
+	compare_section(CONF_LISTEN, NULL, a, b, NULL, d);
 	compare_content(CONF_LISTEN, NULL, "tls_certificate", a->tls_certificate, b->tls_certificate, same_certificate(a->tls, b->tls), d);
 }
 
 static void compare_proxy(const struct conf_proxy *a, const struct conf_proxy *b, struct conf_diff *d)
 {
-	compare_section(CONF_PROXY, b->name, a, b, d);
+	compare_section(CONF_PROXY, b->name, a, b, NULL, d);
 	compare_content(CONF_PROXY, b->name, "auth_file", a->auth_file, b->auth_file, same_login(a->basic, b->basic), d);
 	compare_content(CONF_PROXY, b->name, "ca_file", a->ca_file, b->ca_file, strcmp(a->ca_hash, b->ca_hash) == 0, d);
 	compare_content(CONF_PROXY, b->name, "tls_client_certificate", a->tls_client_certificate, b->tls_client_certificate,
@@ -88,7 +91,7 @@ static void compare_proxy(const struct conf_proxy *a, const struct conf_proxy *b
 
 static void compare_registry(const struct conf_registry *a, const struct conf_registry *b, struct conf_diff *d)
 {
-	compare_section(CONF_REGISTRY, b->name, a, b, d);
+	compare_section(CONF_REGISTRY, b->name, a, b, NULL, d);
 	compare_content(CONF_REGISTRY, b->name, "authorization", a->authorization, b->authorization, same_login(a->login, b->login), d);
 	compare_content(CONF_REGISTRY, b->name, "ca_file", a->ca_file, b->ca_file, strcmp(a->ca_hash, b->ca_hash) == 0, d);
 	compare_content(CONF_REGISTRY, b->name, "tls_client_certificate", a->tls_client_certificate, b->tls_client_certificate,
@@ -116,18 +119,18 @@ static void tell_missing(const struct conf *of, const struct conf *other, struct
 
 	for (unsigned i = 0; i < of->proxies; i++)
 		if (!of->proxy[i]->direct && !proxy_named(other, of->proxy[i]->name))
-			d->visit(d, title(CONF_PROXY, of->proxy[i]->name, NULL, what, sizeof(what)), false);
+			d->visit(d, title(CONF_PROXY, of->proxy[i]->name, NULL, what, sizeof(what)), CONF_NO_RESTART);
 	for (unsigned i = 0; i < of->registries; i++)
 		if (!registry_named(other, of->registry[i]->name))
-			d->visit(d, title(CONF_REGISTRY, of->registry[i]->name, NULL, what, sizeof(what)), false);
+			d->visit(d, title(CONF_REGISTRY, of->registry[i]->name, NULL, what, sizeof(what)), CONF_NO_RESTART);
 }
 
 void conf_compare(const struct conf *a, const struct conf *b, struct conf_diff *d)
 {
-	compare_section(CONF_MASTER, NULL, &a->master, &b->master, d);
+	compare_section(CONF_MASTER, NULL, &a->master, &b->master, b->origins->master, d);
 	compare_listen(&a->listen, &b->listen, d);
-	compare_section(CONF_ADMIN, NULL, &a->admin, &b->admin, d);
-	compare_section(CONF_LOG, NULL, &a->log, &b->log, d);
+	compare_section(CONF_ADMIN, NULL, &a->admin, &b->admin, NULL, d);
+	compare_section(CONF_LOG, NULL, &a->log, &b->log, b->origins->log, d);
 	compare_named(a, b, d);
 	tell_missing(a, b, d);
 	tell_missing(b, a, d);

@@ -7,7 +7,7 @@
 
 struct candidate {
 	struct conf *conf;          /* good, though not always one that can be taken over; owned, NULL = the file is bad */
-	struct conf_errors errors;  /* what is wrong with the file; owned */
+	struct conf_errors errors;  /* what is wrong with the file, or needs a restart; owned */
 	struct conf_errors changed; /* what is another than in what runs; owned */
 	char why[1024];             /* why it was refused; "" = it was not */
 };

@@ -108,8 +108,8 @@ def test_dry_run_changes_nothing(relay):
 @pytest.mark.parametrize("old,new,words", [
     ("level = info", "level = shouting", r":\d+: level: 'shouting'"),
     ("[admin]", "[admni]", r":\d+: \[admni\] is not a section"),
-    ("drain_timeout = 20s", "drain_timeout = 20s\nuser = nobody", r"\[master\] user cannot change without a restart"),
-    ("format = json", "format = text", r"\[log\] format cannot change without a restart"),
+    ("drain_timeout = 20s", "drain_timeout = 20s\nuser = nobody", r":\d+: \[master\] user cannot change without a restart"),
+    ("format = json", "format = text", r":\d+: \[log\] format cannot change without a restart"),
 ])
 def test_bad_reload_is_refused_and_stays_visible(relay, origin, old, new, words):
     origin.route(".*", lambda r, send: send(ok()))
@@ -128,6 +128,16 @@ def test_bad_reload_is_refused_and_stays_visible(relay, origin, old, new, words)
     assert relay.stat("regrelay_config_last_reload_successful") == 1
     assert relay.status()["last_reload"] == {**relay.status()["last_reload"], "result": "ok", "error": None}
     assert relay.stop() == 0
+
+
+def test_all_that_needs_a_restart_is_told_at_once(relay):
+    edit(relay, "format = json", "format = text")
+    edit(relay, "[master]", "[master]\nuser = nobody\ncontrol_mode = 0600")
+    where = [n for n, line in enumerate(relay.config.read_text().splitlines(), 1)
+             if line in ("format = text", "user = nobody", "control_mode = 0600")]
+    done = relay.regctl("reload", "--dry-run")
+    assert done.returncode == 78 and done.stderr.count("cannot change without a restart") == 3, done
+    assert all(f"{relay.config}:{n}: [" in done.stderr for n in where)
 
 
 def test_after_a_bad_reload_all_signals_still_work(relay):

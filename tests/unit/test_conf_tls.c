@@ -240,11 +240,11 @@ struct seen {
 	char what[200];
 };
 
-static void on_change(struct conf_diff *d, const char *what, bool needs_restart)
+static void on_change(struct conf_diff *d, const char *what, int restart_line)
 {
 	struct seen *s = container_of(d, struct seen, diff);
 
-	assert_false(needs_restart);
+	assert_int_equal(restart_line, CONF_NO_RESTART);
 	assert_true(strlen(s->what) + strlen(what) < sizeof(s->what));
 	strcat(s->what, what);
 }
