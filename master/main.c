@@ -19,17 +19,38 @@
 #include "user.h"
 #include "worker.h"
 
+static int complain(struct conf_errors *errors)
+{
+	for (unsigned i = 0; i < errors->count; i++)
+		fprintf(stderr, "%s\n", errors->line[i]);
+	conf_errors_free(errors);
+	return EXITCODE_CONFIG;
+}
+
 /* 0, or the exit status after every mistake was printed. */
 static int load(const char *path, struct conf **ret)
 {
 	struct conf_errors errors;
 
-	if (conf_load(path, ret, &errors) == 0)
-		return EXITCODE_OK;
-	for (unsigned i = 0; i < errors.count; i++)
-		fprintf(stderr, "%s\n", errors.line[i]);
-	conf_errors_free(&errors);
-	return EXITCODE_CONFIG;
+	return conf_load(path, ret, &errors) == 0 ? EXITCODE_OK : complain(&errors);
+}
+
+/* The same, for a configuration that is to be used on this machine. */
+static int load_for_use(const char *path, struct conf **ret)
+{
+	struct conf_errors errors = { NULL, 0 };
+	struct conf *c;
+	int status = load(path, &c);
+
+	if (status != EXITCODE_OK)
+		return status;
+	user_check(c, &errors);
+	if (errors.count) {
+		conf_free(c);
+		return complain(&errors);
+	}
+	*ret = c;
+	return EXITCODE_OK;
 }
 
 static int test_as(const char *path, const char *user)
@@ -68,7 +89,7 @@ static int test(const char *path)
 {
 	char warning[PATH_MAX + 100];
 	struct conf *c;
-	int status = load(path, &c);
+	int status = load_for_use(path, &c);
 
 	if (status != EXITCODE_OK)
 		return status;
@@ -99,7 +120,7 @@ static int serve(const char *path)
 	static const struct master_children children = { worker_main, keeper_main };
 	struct conf *c;
 	struct err why;
-	int status = load(path, &c);
+	int status = load_for_use(path, &c);
 
 	if (status != EXITCODE_OK)
 		return status;

@@ -64,6 +64,17 @@ def test_start_with_a_bad_file_says_why_and_exits_78(tmp_path):
     assert run([REGRELAYD, "-c", tmp_path / "missing.ini"]).returncode == 78
 
 
+def test_users_and_groups_that_are_not_there_are_mistakes_with_a_line(tmp_path):
+    path = tmp_path / "r.ini"
+    path.write_text("[proxy]\naddress = cp:20003\n[registry]\nhost = reg:1\n[master]\n"
+                    "user = no-such-user\ncontrol_group = no-such-group\n")
+    for option in ((), ("-t",)):
+        done = run([REGRELAYD, *option, "-c", path])
+        assert done.returncode == 78
+        assert done.stderr.splitlines() == [f"{path}:6: user: there is no user no-such-user",
+                                            f"{path}:7: control_group: there is no group no-such-group"]
+
+
 def test_dump_loads_to_the_same(tmp_path):
     path = tmp_path / "small.ini"
     path.write_text(f"[proxy]\naddress = cp:20003\n[registry]\nhost = {VHOST}\n")
