@@ -50,6 +50,8 @@ static int parse_host(const struct host_list *l, const char *text, struct conf_h
 	struct strview rest = sv_str(text), left = SV_NONE;
 	char authority[URL_AUTHORITY_MAX];
 
+	if (sv_contains(rest, SV("://")))
+		return err_set(reterr, -EINVAL, "a URL, but without the scheme is wanted");
 	(void)sv_cut(&rest, '=', &left);
 	bool named = left.n < strlen(text);
 	struct strview path = cut_path(&left);

@@ -109,6 +109,8 @@ int url_hostport_parse(struct strview s, struct url_hostport *ret, struct err *r
 		r = port_number(port, &hp, reterr);
 	if (r == 0)
 		*ret = hp;
+	else if (sv_starts(port, SV("//"))) /* what people write most often instead */
+		return err_set(reterr, -EINVAL, "'" SV_FMT "' is a URL, HOST:PORT is wanted", SV_ARG(s));
 	return r;
 }
 

@@ -1,4 +1,4 @@
-/* The configuration: how many sections there may be, and the lines of what is in lists. */
+/* The configuration: how many sections there may be, the lines of what is in lists, URLs for hosts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -96,6 +96,17 @@ static void items_of_lists_have_their_own_lines(void **state)
 	       "6: address: 127.0.0.1:8080 is [listen]'s\n");
 }
 
+/* What people write most often instead. */
+static void urls_are_no_hosts(void **state)
+{
+	(void)state;
+	expect("[proxy]\naddress = http://cp:20003\n[registry]\nhost = https://reg/v2\nns = https://docker.io\n"
+	       "token_hosts = https://auth.corp:8443/token\n",
+	       "2: address: 'http://cp:20003' is a URL, HOST:PORT is wanted\n4: host: 'https://reg/v2' is a URL, HOST:PORT is wanted\n"
+	       "5: ns: 'https://docker.io' is a URL, HOST:PORT is wanted\n"
+	       "6: token_hosts: 'https://auth.corp:8443/token': a URL, but without the scheme is wanted\n");
+}
+
 static void origins_of_lists_are_shown(void **state)
 {
 	const char *path = scratch("r.ini", SMALL "allow = a, b\ndeny = x\nallow = c\n");
@@ -124,6 +135,7 @@ int main(void)
 		cmocka_unit_test(registries_are_counted),
 		cmocka_unit_test(items_of_lists_have_their_own_lines),
 		cmocka_unit_test(origins_of_lists_are_shown),
+		cmocka_unit_test(urls_are_no_hosts),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
