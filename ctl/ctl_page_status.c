@@ -48,8 +48,10 @@ static void put_use(struct ctl_table *t, const json_t *registry, double port)
 		ctl_table_put(t, "use localhost:%.0f/%s/...", port, prefix);
 	else if (host[0])
 		ctl_table_put(t, "use %s/... (Host)", host);
-	else
+	else if (ns[0])
 		ctl_table_put(t, "use localhost:%.0f/... with ns=%s", port, ns);
+	else
+		ctl_table_put(t, "no image name leads there (ns, prefix, match_host)");
 }
 
 static void put_registry(struct ctl_table *t, const json_t *status, const json_t *registry)

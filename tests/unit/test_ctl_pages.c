@@ -100,6 +100,14 @@ static void default_registry_comes_first(void **state)
 	assert_non_null(strstr(page, "the relay is draining\n"));
 }
 
+static void registry_that_no_image_name_leads_to(void **state)
+{
+	(void)state;
+	show_status("{\"name\":\"b\",\"host\":\"b:5000\",\"upstream\":\"default\",\"default\":false}", UP, "serving", NO_RELOAD);
+	const char first[] = "no image name leads there (ns, prefix, match_host)  for b:5000  path up\n";
+	assert_memory_equal(page, first, sizeof(first) - 1);
+}
+
 static void failed_reload_stays_visible(void **state)
 {
 	(void)state;
@@ -273,6 +281,7 @@ int main(void)
 		cmocka_unit_test_teardown(first_line_says_what_to_use, drop_page),
 		cmocka_unit_test_teardown(failure_comes_with_cause_and_remedy, drop_page),
 		cmocka_unit_test_teardown(default_registry_comes_first, drop_page),
+		cmocka_unit_test_teardown(registry_that_no_image_name_leads_to, drop_page),
 		cmocka_unit_test_teardown(failed_reload_stays_visible, drop_page),
 		cmocka_unit_test_teardown(nothing_at_all_is_survived, drop_page),
 		cmocka_unit_test_teardown(workers_are_a_table, drop_page),
