@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -112,6 +113,8 @@ static int dump(const char *path)
 		return status;
 	int r = conf_dump(c, STDOUT_FILENO);
 	conf_free(c);
+	if (r < 0)
+		fprintf(stderr, "regrelayd: cannot write: %s\n", strerror(-r));
 	return r < 0 ? EXITCODE_RESOURCE : EXITCODE_OK;
 }
 
@@ -134,6 +137,15 @@ static int serve(const char *path)
 	return master_run(c, &children);
 }
 
+/* The exit status, unless what was to be said could not be written. */
+static int printed(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	perror("regrelayd: cannot write");
+	return status != EXITCODE_OK ? status : EXITCODE_RESOURCE;
+}
+
 /* A descriptor 0, 1 or 2 that was closed would become a socket of ours, and get what is meant for standard error. */
 static bool fill_standard_fds(void)
 {
@@ -152,10 +164,10 @@ int main(int argc, char **argv)
 
 	switch (o.mode) {
 	case OPTIONS_SERVE: return serve(o.path);
-	case OPTIONS_TEST: return test(o.path);
+	case OPTIONS_TEST: return printed(test(o.path));
 	case OPTIONS_DUMP: return dump(o.path);
-	case OPTIONS_VERSION: printf("regrelayd %s\n", PACKAGE_VERSION); return EXITCODE_OK;
-	case OPTIONS_HELP: options_help(); return EXITCODE_OK;
+	case OPTIONS_VERSION: printf("regrelayd %s\n", PACKAGE_VERSION); return printed(EXITCODE_OK);
+	case OPTIONS_HELP: options_help(); return printed(EXITCODE_OK);
 	default: return EXITCODE_USAGE;
 	}
 }

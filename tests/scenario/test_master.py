@@ -90,6 +90,16 @@ def test_dump_loads_to_the_same(tmp_path):
     assert keys(second.stdout) == keys(first.stdout)
 
 
+def test_what_cannot_be_written_is_no_success(tmp_path):
+    path = tmp_path / "small.ini"
+    path.write_text(f"[proxy]\naddress = cp:20003\n[registry]\nhost = {VHOST}\n")
+    for command in ([REGRELAYD, "-t", "-c", path], [REGRELAYD, "-T", "-c", path], [REGRELAYD, "-V"], [REGRELAYD, "--help"],
+                    [REGCTL, "config", "check", path], [REGCTL, "--version"], [REGCTL, "--help"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=30)
+        assert done.returncode in (1, 71) and b"cannot write" in done.stderr, command
+
+
 def test_usage_errors_and_help():
     assert run([REGRELAYD, "--nonsense"]).returncode == 2
     assert run([REGCTL, "nonsense"]).returncode == 2
