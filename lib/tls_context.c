@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -78,14 +79,25 @@ static struct tls_context *context_new(const SSL_METHOD *method, int (*kind)(SSL
 	return NULL;
 }
 
+/* OpenSSL says "system lib" of what it cannot open, and waits for what a pipe will bring. */
+static bool is_file(const char *path, struct err *reterr)
+{
+	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		(void)err_sys(reterr, -errno, "%s: no CA certificates", path);
+	else if (!S_ISREG(st.st_mode))
+		(void)err_set(reterr, -EINVAL, "%s: no CA certificates: not a file", path);
+	else
+		return true;
+	return false;
+}
+
 struct tls_context *tls_context_client(const char *ca_file, struct err *reterr)
 {
-	CLEANUP(close_p) int fd = open(ca_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0) { /* of which OpenSSL says "system lib" */
-		(void)err_sys(reterr, -errno, "%s: no CA certificates", ca_file);
+	if (!is_file(ca_file, reterr))
 		return NULL;
-	}
 	struct tls_context *c = context_new(TLS_client_method(), set_up_client, reterr);
 	if (c && SSL_CTX_load_verify_file(c->ctx, ca_file) != 1) {
 		(void)err_set(reterr, -EINVAL, "%s: no CA certificates: %s", ca_file, tls_reason("unreadable"));

@@ -1,4 +1,4 @@
-/* The configuration: how many sections there may be, the lines of what is in lists, URLs for hosts. */
+/* The configuration: how many sections there may be, the lines of what is in lists, and values that are of another kind. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -107,6 +107,20 @@ static void urls_are_no_hosts(void **state)
 	       "6: token_hosts: 'https://auth.corp:8443/token': a URL, but without the scheme is wanted\n");
 }
 
+/* OpenSSL would wait for what it brings. */
+static void a_pipe_is_no_bundle(void **state)
+{
+	char pipe[100], text[300];
+
+	(void)state;
+	(void)snprintf(pipe, sizeof(pipe), "%s/pipe", scratch_dir);
+	assert_int_equal(mkfifo(pipe, 0600), 0);
+	(void)snprintf(text, sizeof(text), "[registry]\nhost = r:1\nproxy = none\nscheme = https\nca_file = %s\n", pipe);
+	char *all = mistakes_of(text);
+	assert_non_null(strstr(all, "/pipe: no CA certificates: not a file\n"));
+	free(all);
+}
+
 static void origins_of_lists_are_shown(void **state)
 {
 	const char *path = scratch("r.ini", SMALL "allow = a, b\ndeny = x\nallow = c\n");
@@ -136,6 +150,7 @@ int main(void)
 		cmocka_unit_test(items_of_lists_have_their_own_lines),
 		cmocka_unit_test(origins_of_lists_are_shown),
 		cmocka_unit_test(urls_are_no_hosts),
+		cmocka_unit_test(a_pipe_is_no_bundle),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
