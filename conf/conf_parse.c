@@ -46,6 +46,10 @@ static void section_named(struct conf_build *b, enum conf_section s, struct strv
 			return;
 		}
 	}
+	if (s == CONF_PROXY && sv_eq(name, SV("none"))) {
+		build_mistake(b, b->line, "a [proxy] cannot be named none: 'proxy = none' is straight to the host");
+		return;
+	}
 	if (count == most) {
 		build_mistake(b, b->line, "more than %u [%s] sections", most, word);
 		return;

@@ -96,6 +96,14 @@ static void items_of_lists_have_their_own_lines(void **state)
 	       "6: address: 127.0.0.1:8080 is [listen]'s\n");
 }
 
+/* "proxy = none" would never lead to it. */
+static void none_is_no_name_of_a_proxy(void **state)
+{
+	(void)state;
+	expect("[proxy none]\naddress = cp:1\n[registry none]\nhost = r:1\nproxy = none\n",
+	       "1: a [proxy] cannot be named none: 'proxy = none' is straight to the host\n");
+}
+
 /* What people write most often instead. */
 static void urls_are_no_hosts(void **state)
 {
@@ -149,6 +157,7 @@ int main(void)
 		cmocka_unit_test(registries_are_counted),
 		cmocka_unit_test(items_of_lists_have_their_own_lines),
 		cmocka_unit_test(origins_of_lists_are_shown),
+		cmocka_unit_test(none_is_no_name_of_a_proxy),
 		cmocka_unit_test(urls_are_no_hosts),
 		cmocka_unit_test(a_pipe_is_no_bundle),
 	};
