@@ -100,8 +100,10 @@ void conf_check_login(struct conf_build *b, unsigned i)
 	const int line = conf_origin(b->c->origins, CONF_REGISTRY, i)[CONF_KEY_registry_authorization];
 	struct err why;
 
-	if (!conf_login_is_ok(r->authorization))
-		build_mistake(b, line, "authorization: pass, or file: and a path");
+	if (!conf_login_is_ok(r->authorization)) {
+		build_mistake(b, line, "authorization: pass, or file: and an absolute path (or credential:NAME)");
+		return;
+	}
 	if (!path)
 		return;
 	if (r->allow.count == 0) /* whoever reaches the port pulls with it */

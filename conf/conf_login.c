@@ -31,7 +31,10 @@ const char *conf_login_path(const char *authorization)
 
 bool conf_login_is_ok(const char *authorization)
 {
-	return strcmp(authorization, "pass") == 0 || conf_login_path(authorization);
+	const char *path = conf_login_path(authorization);
+
+	return path ? path[0] == '/' || (strncmp(path, "credential:", 11) == 0 && path[11] && !strchr(path, '/'))
+	            : strcmp(authorization, "pass") == 0;
 }
 
 /* --- what is sent ----------------------------------------------------------------------------------------------- */

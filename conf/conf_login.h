@@ -6,7 +6,7 @@
 
 /* The path of an `authorization`; NULL: it is "pass" (or no such thing: see conf_login_is_ok). */
 const char *conf_login_path(const char *authorization);
-/* "pass", or "file:" and a path. */
+/* "pass", or "file:" and an absolute path or credential:NAME. */
 bool conf_login_is_ok(const char *authorization);
 
 /* Reads a directory with the files username and password; a .dockerconfigjson, itself or alone in a directory, of which the

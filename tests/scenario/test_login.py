@@ -360,7 +360,7 @@ def test_a_drain_while_the_token_is_fetched(registry, start):
 
 @pytest.mark.parametrize("keys, says", [
     ({"authorization": "file:{file}"}, "authorization: allow must say what anyone who reaches the port may pull"),
-    ({"authorization": "Basic abc", "allow": "team/**"}, "authorization: pass, or file: and a path"),
+    ({"authorization": "Basic abc", "allow": "team/**"}, "authorization: pass, or file: and an absolute path"),
     ({"authorization": "file:/nonexistent", "allow": "team/**"}, "authorization: /nonexistent: No such file"),
 ])
 def test_what_the_check_refuses(start_relay, origin, tmp_path, keys, says):

@@ -45,6 +45,10 @@ static void test_words_of_the_key(void **state)
 	assert_true(conf_login_is_ok("pass"));
 	assert_true(conf_login_is_ok("file:/x"));
 	assert_false(conf_login_is_ok("file:"));
+	assert_true(conf_login_is_ok("file:credential:reg"));
+	assert_false(conf_login_is_ok("file:relative"));
+	assert_false(conf_login_is_ok("file:credential:"));
+	assert_false(conf_login_is_ok("file:credential:../x"));
 	assert_false(conf_login_is_ok("Basic dTpw"));
 	assert_false(conf_login_is_ok(""));
 	assert_string_equal(conf_login_path("file:credential:reg"), "credential:reg");
