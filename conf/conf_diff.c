@@ -13,20 +13,34 @@ static const char *title(enum conf_section s, const char *name, const char *key,
 	return dst;
 }
 
+static bool same_list(const struct conf_list *a, const struct conf_list *b)
+{
+	unsigned i = 0;
+
+	while (a->count == b->count && i < a->count && strcmp(a->items[i], b->items[i]) == 0)
+		i++;
+	return a->count == b->count && i == a->count;
+}
+
+/* A list may be longer than any line; nothing else is. */
+static bool same_value(const struct conf_key *k, const void *a, const void *b)
+{
+	char was[9000], is[9000];
+
+	if (k->kind == KIND_LIST)
+		return same_list(a, b);
+	return conf_value_format(k, a, was, sizeof(was)) && conf_value_format(k, b, is, sizeof(is)) && strcmp(was, is) == 0;
+}
+
 /* lines: where the values of b come from; NULL = no key of the section needs a restart. */
 static void compare_section(enum conf_section s, const char *name, const void *a, const void *b, const int *lines,
                             struct conf_diff *d)
 {
-	char was[9000], is[9000], what[128];
+	char what[128];
 
 	for (size_t i = 0; i < CONF_KEYS; i++) {
 		const struct conf_key *k = &conf_keys[i];
-		if (k->section != s)
-			continue;
-		/* What is too long to be written is compared by its beginning and counts as changed when in doubt. */
-		bool whole = conf_value_format(k, conf_const_field(k, a), was, sizeof(was));
-		whole &= conf_value_format(k, conf_const_field(k, b), is, sizeof(is));
-		if (whole && strcmp(was, is) == 0)
+		if (k->section != s || same_value(k, conf_const_field(k, a), conf_const_field(k, b)))
 			continue;
 		const int line = lines && k->when == CONF_WHEN_START ? lines[i] : CONF_NO_RESTART;
 		d->visit(d, title(s, name, k->name, what, sizeof(what)), line);

@@ -150,6 +150,54 @@ static void origins_of_lists_are_shown(void **state)
 	conf_free(c);
 }
 
+struct seen {
+	struct conf_diff diff;
+	char what[200];
+};
+
+static void on_change(struct conf_diff *d, const char *what, int restart_line)
+{
+	struct seen *s = container_of(d, struct seen, diff);
+
+	assert_int_equal(restart_line, CONF_NO_RESTART);
+	assert_true(strlen(s->what) + strlen(what) < sizeof(s->what));
+	strcat(s->what, what);
+}
+
+static struct conf *with_many_patterns(const char *last)
+{
+	struct conf *c = NULL;
+	struct conf_errors e;
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	assert_non_null(f);
+	fputs(SMALL, f);
+	for (unsigned i = 0; i < 250; i++)
+		fprintf(f, "allow = team%u/%0100u\n", i, i);
+	fprintf(f, "allow = %s\n", last);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(conf_load(scratch("r.ini", text), &c, &e), 0);
+	free(text);
+	return c;
+}
+
+static void long_lists_are_compared_to_their_end(void **state)
+{
+	struct conf *a = with_many_patterns("a"), *same = with_many_patterns("a"), *b = with_many_patterns("b");
+	struct seen s = { .diff.visit = on_change };
+
+	(void)state;
+	conf_compare(a, same, &s.diff);
+	assert_string_equal(s.what, "");
+	conf_compare(a, b, &s.diff);
+	assert_string_equal(s.what, "[registry] allow");
+	conf_free(a);
+	conf_free(same);
+	conf_free(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +207,7 @@ int main(void)
 		cmocka_unit_test(origins_of_lists_are_shown),
 		cmocka_unit_test(none_is_no_name_of_a_proxy),
 		cmocka_unit_test(urls_are_no_hosts),
+		cmocka_unit_test(long_lists_are_compared_to_their_end),
 		cmocka_unit_test(a_pipe_is_no_bundle),
 	};
 
