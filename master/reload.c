@@ -181,7 +181,10 @@ void reload_request(struct master *m, bool dry, struct view_waiter *w)
 	struct view_answer a;
 
 	if (m->state != MASTER_SERVING) {
-		a = master_answer_make(m, 409, EXITCODE_FAILED, "the daemon does not serve now: no reload");
+		a = master_answer_make(m, 409, EXITCODE_FAILED,
+		                       m->state == MASTER_DRAINED && !m->stopping
+		                               ? "the daemon is drained: no reload, but undrain reads the file, too"
+		                               : "the daemon does not serve now: no reload");
 		log_warning("%s", a.error);
 		answer_one(w, &a);
 		return;

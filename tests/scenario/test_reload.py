@@ -342,6 +342,8 @@ def test_undrain_reads_the_file_as_a_reload_does(start_relay, origin):
     relay.config.write_text(good + "[nonsense]\n")
     assert relay.regctl("reload").returncode == 78
     assert relay.regctl("drain", "--wait").returncode == 0
+    done = relay.regctl("reload")
+    assert done.returncode == 1 and "the daemon is drained: no reload, but undrain reads the file" in done.stderr, done
     done = relay.regctl("undrain")
     assert done.returncode == 78 and "[nonsense]" in done.stderr, done
     relay.wait_log("undrain refused, staying drained")
