@@ -12,7 +12,7 @@
 #define SWAP_NAME  "..data"
 #define FILES_MS   1000
 #define SETTLE_MS  100   /* after the swap: events come in handfuls */
-#define RETRY_MS   5000  /* a directory that is gone, a daemon that drains */
+#define RETRY_MS   5000  /* a directory or file that is gone, a daemon that drains */
 #define AGAIN_MS   30000 /* a reload that was refused for another reason than the file */
 
 static void look_in(struct config_watch *w, uint64_t ms)
@@ -76,8 +76,11 @@ static void look_at_files(struct master *m)
 	char conf[sizeof(w->tried.conf)], files[sizeof(w->tried.files)];
 	struct err why;
 
-	if (conf_file_hash(m->conf->path, conf, &why) < 0 || conf_files_hash(m->conf, files, &why) < 0
-	    || !is_news(m, conf, files))
+	if (conf_file_hash(m->conf->path, conf, &why) < 0) { /* a mount that is made anew, perhaps: the file comes behind the swap */
+		look_in(w, RETRY_MS);
+		return;
+	}
+	if (conf_files_hash(m->conf, files, &why) < 0 || !is_news(m, conf, files))
 		return;
 	log_notice("%s on disk: reloading", strcmp(conf, m->conf->hash) != 0 ? "the configuration was replaced"
 	                                                                     : "a file that the configuration names was replaced");

@@ -1,7 +1,9 @@
 """A mounted ConfigMap that is swapped reloads by itself, and so do changed credentials of a registry; nothing else does."""
 import base64
+import contextlib
 import itertools
 import os
+import pathlib
 import shutil
 
 import pytest
@@ -14,12 +16,16 @@ from tools.relay import REGCTL
 class Mount:
     """A directory as the kubelet makes one: NAME -> ..data/NAME, ..data -> a directory that is replaced whole."""
 
-    def __init__(self, directory, text):
+    def __init__(self, directory, text, whole=True):
         self.dir = directory
         self.dir.mkdir()
         self._count = 0
         self._current = None
         self.swap(text)
+        if whole:
+            self.link()
+
+    def link(self):
         os.symlink("..data/regrelay.ini", self.dir / "regrelay.ini")
 
     def swap(self, text):
@@ -97,6 +103,21 @@ def test_directory_that_is_replaced_is_found_again(mounted):
     wait_until(lambda: reloads(mounted) == 1, 30, "the new directory")
     mounted.mount.swap(mounted.text + "location_id = L2\n")
     wait_until(lambda: reloads(mounted) == 2, 30, "a swap in it")
+
+
+def test_directory_that_is_replaced_is_looked_at_until_the_file_is_there(mounted):
+    """The kubelet makes ..data first, then the links into it."""
+    def is_watched():
+        for info in pathlib.Path(f"/proc/{mounted.process.pid}/fdinfo").iterdir():
+            with contextlib.suppress(FileNotFoundError):    # closed meanwhile
+                if f" ino:{mounted.mount.dir.stat().st_ino:x} " in info.read_text():
+                    return True
+        return False
+    mounted.mount.dir.rename(mounted.mount.dir.with_name("gone"))
+    mounted.mount = Mount(mounted.mount.dir, mounted.text + "location_id = L1\n", whole=False)
+    wait_until(is_watched, 30, "the new directory to be watched")   # and looked at, in the same turn
+    mounted.mount.link()
+    wait_until(lambda: reloads(mounted) == 1, 30, "the reload")
 
 
 # --- credentials ------------------------------------------------------------------------------------------------------
