@@ -4,8 +4,10 @@ A scenario asks for `start_relay` and calls it; whatever was started ends with t
 scenario (Relay.check, no alarming output, nothing left behind) is asserted then.
 """
 import contextlib
+import os
 import pathlib
 import sys
+import tempfile
 
 import pytest
 
@@ -13,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from tools import containerd, ways  # noqa: E402
 from tools.origin import Origin, ok  # noqa: E402
+from tools.process import AS_NOBODY, run  # noqa: E402
 from tools.relay import REGRELAYD, Relay  # noqa: E402
 
 
@@ -42,6 +45,18 @@ def start_relay(tmp_path, stack):
         kwargs["env"] = {"MALLOC_PERTURB_": "85", **(kwargs.get("env") or {})}
         return stack.enter_context(Relay(tmp_path / f"relay{next(count)}", **kwargs))
     return start
+
+
+@pytest.fixture
+def start_as_nobody(stack):
+    """start_as_nobody(proxy=..., ...) -> a serving Relay whose processes are nobody's from the start."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    if run([*AS_NOBODY, "test", "-x", REGRELAYD]).returncode:
+        pytest.skip("nobody cannot reach the program here")
+    directory = stack.enter_context(tempfile.TemporaryDirectory())
+    os.chown(directory, 65534, 65534)
+    return lambda **kwargs: stack.enter_context(Relay(directory, wrapper=AS_NOBODY, **kwargs))
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ import time
 from . import ports
 from .sockets import readable
 
+AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")     # before a command, by root
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 _PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
