@@ -153,6 +153,40 @@ static int take_over(const struct listener *l, int backlog)
 	return error;
 }
 
+static unsigned port_of(const struct sockaddr_storage *sa)
+{
+	return ntohs(sa->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)sa)->sin6_port : ((const struct sockaddr_in *)sa)->sin_port);
+}
+
+static bool is_any(const struct sockaddr_storage *sa)
+{
+	return sa->ss_family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)sa)->sin6_addr)
+	                                 : ((const struct sockaddr_in *)sa)->sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+/* A socket of our own that has the port on an address which covers this one, or the other way round; NULL = none. */
+static const char *find_rival(const struct listeners *l, const struct conf_address *a)
+{
+	for (unsigned i = 0; i < l->count; i++) {
+		const struct conf_address *have = &l->item[i].address;
+		if (l->item[i].fd >= 0 && port_of(&have->sa) == port_of(&a->sa) && (is_any(&have->sa) || is_any(&a->sa)))
+			return have->text;
+	}
+	return NULL;
+}
+
+static int refuse(const struct conf_address *a, int error, const struct listeners *const *from, const struct listeners *made,
+                  struct err *reterr)
+{
+	const char *rival = find_rival(made, a);
+
+	for (; !rival && *from; from++)
+		rival = find_rival(*from, a);
+	if (error == -EADDRINUSE && rival)
+		return err_sys(reterr, error, "cannot listen on %s beside this daemon's own %s", a->text, rival);
+	return err_sys(reterr, error, "cannot listen on %s", a->text);
+}
+
 int listeners_open(const struct conf_addresses *wanted, int backlog, const struct listeners *const *from,
                    struct listeners *ret, struct err *reterr)
 {
@@ -162,8 +196,9 @@ int listeners_open(const struct conf_addresses *wanted, int backlog, const struc
 		const struct listener *there = find(from, a);
 		int fd = there ? take_over(there, backlog) : socket_open(a, backlog);
 		if (fd < 0) {
+			(void)refuse(a, fd, from, ret, reterr);
 			listeners_close(ret);
-			return err_sys(reterr, fd, "cannot listen on %s", a->text);
+			return fd;
 		}
 		ret->item[ret->count++] = (struct listener){ .fd = fd, .inherited = there && there->inherited, .address = *a };
 	}

@@ -236,6 +236,13 @@ def test_listeners_follow_and_a_taken_port_is_refused(relay, origin):
     assert rawhttp.get(relay.port, "/v2/").status == 200
 
 
+def test_a_port_that_is_our_own_is_told_as_such(relay):
+    edit(relay, f"address = 127.0.0.1:{relay.port}", f"address = 0.0.0.0:{relay.port}")
+    done = relay.regctl("reload")
+    assert done.returncode == 1
+    assert f"cannot listen on 0.0.0.0:{relay.port} beside this daemon's own 127.0.0.1:{relay.port}: " in done.stderr
+
+
 def test_counters_and_upstream_rows_stay_with_their_names(relay, origin):
     origin.answer("/v2/", ok())
     rawhttp.get(relay.port, "/v2/")
