@@ -73,7 +73,7 @@ unsigned reply_status(const struct reply *r)
 	return r->as_ok ? 200 : error_row(r->id)->status;
 }
 
-bool reply_put(struct buf *b, const struct reply *r)
+bool reply_put(struct buf *b, const struct reply *r, size_t *ret_body)
 {
 	const struct error_row *row = error_row(r->id);
 	const size_t before = b->end;
@@ -81,8 +81,10 @@ bool reply_put(struct buf *b, const struct reply *r)
 	struct buf body = { .mem = mem, .cap = sizeof(mem) };
 
 	if (put_body(&body, r, row) && put_head(b, r, row, buf_len(&body))
-	    && (r->head || buf_put(b, buf_view(&body))))
+	    && (r->head || buf_put(b, buf_view(&body)))) {
+		*ret_body = r->head ? 0 : buf_len(&body);
 		return true;
+	}
 	b->end = before;
 	return false;
 }

@@ -18,8 +18,9 @@ struct reply {
 
 #define REPLY_MAX 4096 /* bytes any reply needs at most */
 
-/* Appends the whole answer.  False (and nothing appended) when it does not fit. */
-MUST_CHECK bool reply_put(struct buf *b, const struct reply *r);
+/* Appends the whole answer; *ret_body is how many bytes of it are its body.  False (and nothing appended) when it does not
+ * fit. */
+MUST_CHECK bool reply_put(struct buf *b, const struct reply *r, size_t *ret_body);
 
 /* Its status. */
 unsigned reply_status(const struct reply *r);

@@ -99,8 +99,10 @@ enum step session_answer_error(struct session *s)
 		.close = rq->close,
 		.as_ok = rq->deaf_ping && error_row(rq->error)->status >= 500,
 	};
-	if (!reply_put(&s->out, &r))
+	size_t body;
+	if (!reply_put(&s->out, &r, &body))
 		return session_close(s);
+	rq->body_bytes = body;
 	rq->status = reply_status(&r);
 	if (rq->error != ERROR_REQUEST_TLS)
 		count_request(s);

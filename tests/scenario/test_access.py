@@ -66,9 +66,11 @@ def test_an_own_error_is_complete_and_named(start_relay, origin):
     origin.route(re.escape(BLOB), lambda request, send: send(ok(b"Timed out waiting for tunnel to open", content_type="text/plain",
                                                                 status="503 Service Unavailable")))
     with ask(relay) as c:
-        assert c.answer().status == 503
+        answer = c.answer()
+        assert answer.status == 503
     line = access_line(relay)
     assert line["termination"] == "complete" and line["error.type"] == "tunnel-open-timeout"
+    assert line["http.response.body.size"] == len(answer.body) > 0
 
 
 def test_client_closed(start_relay, origin):

@@ -12,12 +12,14 @@
 
 #define WHEN 784111777000ull /* Sun, 06 Nov 1994 08:49:37 GMT */
 
+static size_t body_bytes;
+
 static const char *render(const struct reply *r)
 {
 	static uint8_t mem[REPLY_MAX];
 	struct buf b = { .mem = mem, .cap = sizeof(mem) - 1 };
 
-	assert_true(reply_put(&b, r));
+	assert_true(reply_put(&b, r, &body_bytes));
 	mem[b.end] = '\0';
 	return (const char *)mem;
 }
@@ -40,6 +42,7 @@ static void whole_answer(void **state)
 	               "Warning: 299 - \"only GET and HEAD pass: this relay only pulls\"\r\n"
 	               "Allow: GET, HEAD\r\nX-Request-Id: abc-123\r\n\r\n%s", strlen(body), body);
 	assert_string_equal(render(&r), expected);
+	assert_int_equal(body_bytes, strlen(body));
 }
 
 static void head_has_the_length_and_no_body(void **state)
@@ -52,6 +55,7 @@ static void head_has_the_length_and_no_body(void **state)
 	r.head = true;
 	const char *head = render(&r);
 	assert_true(sv_ends(sv_str(head), SV("\r\n\r\n")));
+	assert_int_equal(body_bytes, 0);
 	assert_memory_equal(head, with_body, strlen(head));
 }
 
@@ -97,7 +101,7 @@ static void longest_reply_fits_and_a_short_buffer_gets_nothing(void **state)
 	for (size_t cap = 1; cap < 1500; cap += 7) {
 		uint8_t mem[1500];
 		struct buf b = { .mem = mem, .cap = cap, .end = 1 };
-		assert_false(reply_put(&b, &r));
+		assert_false(reply_put(&b, &r, &body_bytes));
 		assert_int_equal(buf_len(&b), 1);
 	}
 }
