@@ -159,7 +159,7 @@ static enum step take_head(struct doctor_client *c, const struct http_head *h)
 		return refuse(c, 411, "a body must come with Content-Length");
 	if (h->framing == HTTP_BODY_LENGTH && h->content_length > CONTROL_BODY_MAX)
 		return refuse(c, 413, "the body is larger than 64 KiB");
-	if (http_head_find(h, SV("Expect")) && !h->expect_continue && h->minor > 0)
+	if (http_head_expects_else(h))
 		return refuse(c, 417, "this expectation cannot be met");
 	if (is_busy(c)) /* and what waits for leave is not even sent */
 		return refuse_busy(c);

@@ -102,3 +102,8 @@ bool http_put_field(struct buf *b, struct strview name, struct strview value)
 	buf_filled(b, whole);
 	return true;
 }
+
+bool http_head_expects_else(const struct http_head *h)
+{
+	return h->minor > 0 && !h->expect_continue && http_head_find(h, SV("Expect"));
+}

@@ -92,4 +92,7 @@ bool http_is_token(struct strview s);
  * control character: that would be something else than one field. */
 MUST_CHECK bool http_put_field(struct buf *b, struct strview name, struct strview value);
 
+/* It expects something else than leave to send its body: 417 (RFC 9110 10.1.1).  HTTP/1.0 means nothing by it. */
+bool http_head_expects_else(const struct http_head *h);
+
 #endif

@@ -83,7 +83,7 @@ static bool check_method(struct request *rq, const struct http_head *h)
 /* A request without a body has nothing to wait for, so 100-continue is ignored (RFC 9110 10.1.1). */
 static bool check_expect(struct request *rq, const struct http_head *h)
 {
-	if (h->expect_continue || h->minor == 0 || http_head_count(h, SV("Expect")) == 0)
+	if (!http_head_expects_else(h))
 		return true;
 	request_fail(rq, ERROR_REQUEST_EXPECT, SV_NONE);
 	rq->close = true;

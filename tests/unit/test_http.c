@@ -100,8 +100,10 @@ static void whose_expectation_counts(void **state)
 	(void)state;
 	assert_int_equal(request("GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\n\r\n"), WIRE_DONE);
 	assert_true(head.expect_continue);
+	assert_false(http_head_expects_else(&head));
 	assert_int_equal(request("GET / HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\n\r\n"), WIRE_DONE);
 	assert_false(head.expect_continue);
+	assert_true(http_head_expects_else(&head));
 	assert_int_equal(request("GET / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\n\r\n"), WIRE_DONE);
 	assert_false(head.expect_continue);
 }
