@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "conf.h"
+#include "conf_seen.h"
 #include "scratch.h"
 
 /* All that is wrong with the file, each line without the path; the caller's. */
@@ -148,20 +149,6 @@ static void origins_of_lists_are_shown(void **state)
 	               path, path, path);
 	assert_non_null(strstr(text, wanted));
 	conf_free(c);
-}
-
-struct seen {
-	struct conf_diff diff;
-	char what[200];
-};
-
-static void on_change(struct conf_diff *d, const char *what, int restart_line)
-{
-	struct seen *s = container_of(d, struct seen, diff);
-
-	assert_int_equal(restart_line, CONF_NO_RESTART);
-	assert_true(strlen(s->what) + strlen(what) < sizeof(s->what));
-	strcat(s->what, what);
 }
 
 static struct conf *with_many_patterns(const char *last)

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "conf.h"
+#include "conf_seen.h"
 #include "scratch.h"
 #include "tls_server.h"
 
@@ -233,20 +234,6 @@ static void for_a_token_service(void **state)
 	refuse_pair("/binding: the service binding has a certificate and a key of its own");
 	place = &alone;
 	refuse_pair("r.ini:6: tls_client_certificate: has no effect without credentials");
-}
-
-struct seen {
-	struct conf_diff diff;
-	char what[200];
-};
-
-static void on_change(struct conf_diff *d, const char *what, int restart_line)
-{
-	struct seen *s = container_of(d, struct seen, diff);
-
-	assert_int_equal(restart_line, CONF_NO_RESTART);
-	assert_true(strlen(s->what) + strlen(what) < sizeof(s->what));
-	strcat(s->what, what);
 }
 
 static void renew(const struct place *where, const char *change)
