@@ -225,11 +225,16 @@ static int on_restart(sd_event_source *s, void *user)
 
 /* --- what the generations tell ------------------------------------------------------------------------------------ */
 
-/* Who asked for the reload may count on it that every connection from now on meets the new configuration. */
+/* Who asked for the reload, or reads of it in the log, may count on it that every connection from now on meets the new
+ * configuration. */
 static void hand_over(struct master *m)
 {
 	struct view_answer a = master_answer_make(m, 200, EXITCODE_OK, "");
 
+	log_fields(LOG_LEVEL_NOTICE,
+	           FIELDS(LF_EVENT(RELOADED), LF_INT("generation", m->current->number),
+	                  LF_INT("changed", m->reload.changed.count)),
+	           "reloaded: generation %u serves", m->current->number);
 	settle(m, &a);
 }
 
@@ -263,9 +268,6 @@ bool reload_served(struct master *m, struct generation *g)
 	r->next = NULL;
 	r->old = old;
 	child_send(&old->keeper, MSG_RETIRE);
-	log_fields(LOG_LEVEL_NOTICE,
-	           FIELDS(LF_EVENT(RELOADED), LF_INT("generation", g->number), LF_INT("changed", r->changed.count)),
-	           "reloaded: generation %u serves", g->number);
 	if (sd_event_add_time_relative(m->event, &r->patience, CLOCK_MONOTONIC, HANDOVER_MS * 1000, 1000, on_handover_late, m) < 0)
 		hand_over(m);
 	generation_retire(old, clock_now_ms() + old->conf->master.drain_timeout, false);

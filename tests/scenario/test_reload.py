@@ -71,6 +71,19 @@ def test_whoever_connects_after_a_reload_meets_the_new_configuration(relay, orig
         assert origin.requests[-1].header("Host") == host
 
 
+def test_whoever_reads_of_a_reload_meets_the_new_configuration(relay, origin):
+    """Nobody waits for a HUP or a swapped mount: the log line is what tells."""
+    origin.route(".*", lambda r, send: send(ok()))
+    host = "myregistry.kyma:25002"
+    for n in range(20):
+        edit(relay, f"host = {host}", f"host = n{n}.kyma:25002")
+        host = f"n{n}.kyma:25002"
+        relay.process.signal(signal.SIGHUP)
+        relay.wait_log(rf"reloaded: generation {n + 2} serves")
+        assert rawhttp.get(relay.port, "/v2/").status == 200
+        assert origin.requests[-1].header("Host") == host
+
+
 def test_reload_does_not_wait_long_for_an_old_worker_that_hangs(relay):
     old = relay.worker_pids()
     os.kill(old[0], signal.SIGSTOP)
@@ -79,7 +92,9 @@ def test_reload_does_not_wait_long_for_an_old_worker_that_hangs(relay):
     finally:
         os.kill(old[0], signal.SIGCONT)
     assert (done.returncode, done.stdout) == (0, "nothing changed\ngeneration 2 serves\n"), done.stderr
-    relay.wait_log(r"generation 1 is slow to give up its listeners")
+    slow = relay.wait_log(r"generation 1 is slow to give up its listeners")
+    done = relay.wait_log(r"reloaded: generation 2 serves")
+    assert slow.start() < done.start(), "who reads of it may count on the new configuration, or was warned before"
     wait_until(lambda: generations(relay) == {2}, 20, "the old generation to end")
     assert relay.regctl("reload").returncode == 0
 

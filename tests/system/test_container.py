@@ -129,7 +129,7 @@ def test_a_swapped_configmap_reloads_and_a_bad_one_does_not(pod, path):
     standin, _, _ = path
     before = pod.container.pid()
     pod.container.swap(pod.ini + "allow = other/**\n")
-    pod.container.process.wait_line("generation 2")
+    pod.container.process.wait_line("reloaded: generation 2 serves")
     assert rawhttp.get(pod.port, "/v2/team/app/manifests/t1").status == 403
     pod.container.swap(pod.ini + "alow = other/**\n")
     pod.container.process.wait_line("did you mean 'allow'")
