@@ -102,6 +102,10 @@ class Machine:
     def journal(self, unit, *options):
         return self.run("journalctl", "-u", unit, "--no-pager", *options).stdout
 
+    def wait_journal(self, unit, text):
+        """Waits until the text is in the journal, which may be a little behind what a unit has written."""
+        wait_until(lambda: text in self.journal(unit), 20, f"{text!r} in the journal", interval=0.1)
+
     def stop(self):
         if self._nspawn.alive() and getattr(self, "leader", None):
             self.run("systemctl", "poweroff")
