@@ -339,6 +339,7 @@ static struct fetch *fetch_new(struct upstream *u, const struct fetch_request *r
 	list_init(&f->grave.node);
 	deferred_init(&f->notify);
 	f->started_ms = loop_now(u->loop);
+	f->budget_from_ms = f->started_ms;
 	f->budget_at_ms = f->started_ms + f->pool->proxy->header_budget;
 	f->patience_at_ms = f->started_ms + patience_ms(f->pool->proxy->header_budget);
 	f->first_at = rq->at;

@@ -88,7 +88,7 @@ struct fetch {
 	size_t body_sent;           /* of rq.body */
 	unsigned refused;           /* tokens that the proxy refused */
 	bool probing;               /* a HEAD asked again as GET for the text of its error */
-	uint64_t started_ms, budget_at_ms, patience_at_ms, dialled_ms, dial_until_ms, again_at_ms;
+	uint64_t started_ms, budget_from_ms, budget_at_ms, patience_at_ms, dialled_ms, dial_until_ms, again_at_ms;
 	unsigned turn;              /* which address is first at the next dial */
 	/* From the table of its head on nothing is cleared at the start. */
 	struct response response;

@@ -47,7 +47,7 @@ void fetch_expired(struct fetch *f)
 	struct fetch_error e = f->last;
 	char budget[32];
 
-	fetch_duration_text(f->pool->proxy->header_budget, budget, sizeof(budget));
+	fetch_duration_text(f->budget_at_ms - f->budget_from_ms, budget, sizeof(budget));
 	if (f->state == FETCH_QUEUE)
 		fetch_error_set(&e, ERROR_OVERLOADED, "no connection became free within %s", budget);
 	else if (f->state == FETCH_TOKEN)

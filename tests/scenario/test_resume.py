@@ -129,6 +129,14 @@ def test_silence_is_a_break(start_relay, origin):
     assert relay.stat("regrelay_resumes_total", cause="stall") == relay.stat("regrelay_resumes_total") >= 2
 
 
+def test_silence_before_the_head_is_told_as_what_it_was(start_relay, origin):
+    relay = start_relay(proxy=origin.address, settings={"proxy": {"stall_timeout": "600ms"}, "log": {"level": "debug"}})
+    flaky = Flaky(origin, BLOB, DATA, [Break(1000), Break(0, "stall", head=b"")])
+    assert_whole(get(relay))
+    flaky.over.set()
+    relay.wait_log("an attempt to resume failed at byte 1000 of 1000000 of .*: 600 ms")
+
+
 def test_a_tag_with_an_etag(relay, origin):
     Flaky(origin, TAG, DATA, [Break(1000, headers=[("ETag", '"one"')])], headers=[("ETag", '"one"')])
     assert_whole(get(relay, TAG))
