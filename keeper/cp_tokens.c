@@ -270,8 +270,8 @@ static void token_init(struct cp_token *t, struct cp_tokens *all, unsigned index
 	post_init(&t->post, all->loop, tuning, on_answer);
 	if (token_read(t->entry, &t->token) < 0)
 		t->token = (struct token){ .serial = 0 };
-	if (t->token.serial > all->serial)
-		all->serial = t->token.serial;
+	if (token_last_serial(t->entry) > all->serial)
+		all->serial = token_last_serial(t->entry);
 	loop_timer_in(all->loop, &t->due, 0, on_due);
 	loop_timer_in(all->loop, &t->watch, CP_TOKENS_WATCH_MS, on_watch);
 }

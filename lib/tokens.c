@@ -47,6 +47,13 @@ int token_read(const struct token_entry *e, struct token *ret)
 	return -EAGAIN;
 }
 
+uint32_t token_last_serial(const struct token_entry *e)
+{
+	const uint32_t torn = token_seq(e) & 1u; /* the one under way may be anywhere between the last and the next */
+
+	return *(const volatile uint32_t *)&e->token.serial + torn;
+}
+
 void token_reset(struct token_entry *e, unsigned count)
 {
 	static const struct token none;

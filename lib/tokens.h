@@ -43,6 +43,8 @@ void token_publish(struct token_entry *e, const struct token *t);
 /* A reader's side: a consistent copy with n clamped and error terminated.  0; -EAGAIN: the writer is busy or died in the
  * middle: take it for PENDING. */
 MUST_CHECK int token_read(const struct token_entry *e, struct token *ret);
+/* The highest serial that readers may know of; also of an entry whose writer died in the middle. */
+uint32_t token_last_serial(const struct token_entry *e);
 /* What changes with every token_publish. */
 static inline uint32_t token_seq(const struct token_entry *e)
 {

@@ -156,9 +156,11 @@ static void test_published_and_read(void **state)
 	assert_int_not_equal(token_seq(entry), before);
 	assert_int_equal(token_read(entry, &got), 0);
 	assert_memory_equal(&got, &t, sizeof(t));
+	assert_int_equal(token_last_serial(entry), 7);
 	/* A writer that died in the middle; the next one repairs it. */
 	atomic_store(&entry->seq, token_seq(entry) | 1u);
 	assert_int_equal(token_read(entry, &got), -EAGAIN);
+	assert_true(token_last_serial(entry) > 7);
 	token_publish(entry, &t);
 	assert_int_equal(token_read(entry, &got), 0);
 	/* What others wrote is a claim. */
