@@ -26,6 +26,8 @@ class _Protocol(asyncio.StreamReaderProtocol):
     def connection_lost(self, exc):
         self.gone.set()
         super().connection_lost(exc)
+        if exc:  # or the collector of garbage, should it come to the future before it comes to us, says that nobody has seen it
+            self._get_close_waiter(None).exception()
 
 
 class Link:
