@@ -19,8 +19,11 @@ TAG = "/v2/team/app/manifests/t1"
 MIB = 1 << 20
 SIZE = 24 * MIB
 DATA = random.Random(8).randbytes(SIZE)
+WRITE_TIMEOUT = 5  # seconds, of the stand-in for the proxy
 SOAK = bool(os.environ.get("REGRELAY_SOAK"))
 QUICK = {"proxy": {"stall_grace": "500ms"}}
+# Where parks are counted: a client that a busy machine has stopped for a moment has not stalled.
+PATIENT = {"proxy": {"stall_grace": "2500ms"}}
 
 
 class Backend(Origin):
@@ -39,9 +42,9 @@ def backend(stack):
 
 @pytest.fixture
 def standin(tmp_path, stack, backend):
-    """Cuts who takes nothing for two seconds."""
+    """Cuts who takes nothing for WRITE_TIMEOUT."""
     return stack.enter_context(Standin(tmp_path / "standin", mappings=[mapping(VHOST, backend)],
-                                       settings={"write_timeout": 2}))
+                                       settings={"write_timeout": WRITE_TIMEOUT}))
 
 
 @contextlib.contextmanager
@@ -79,14 +82,14 @@ def digest(data):
 
 def test_a_client_that_stops_reading_holds_nothing(start_relay, standin, backend):
     flaky = Flaky(backend, BLOB, DATA)
-    relay = start_relay(proxy=standin.address, settings=QUICK)
+    relay = start_relay(proxy=standin.address, settings=PATIENT)
     with pulling(relay) as c:
         take(c, 1 * MIB)
         wait_parked(relay)
         assert relay.stat("regrelay_upstream_connections") == 0
         wait_until(lambda: "the client to take bytes (parked)" in relay.regctl("pulls").stdout, what="its reason to be shown")
         seen = len(standin.requests())
-        stop = time.monotonic() + (90 if SOAK else 2.5)  # longer than the proxy's patience
+        stop = time.monotonic() + (90 if SOAK else WRITE_TIMEOUT + 1)  # longer than the proxy's patience
         wait_until(lambda: time.monotonic() > stop, 100, "the proxy's patience to end")
         assert len(standin.requests()) == seen == 1, "nothing is asked for meanwhile"
         take(c, SIZE)
@@ -102,7 +105,7 @@ def test_a_client_that_stops_reading_holds_nothing(start_relay, standin, backend
 
 def test_who_stalled_once_is_given_pieces(start_relay, standin, backend):
     flaky = Flaky(backend, BLOB, DATA)
-    relay = start_relay(proxy=standin.address, settings=QUICK)
+    relay = start_relay(proxy=standin.address, settings=PATIENT)
     with pulling(relay) as c:
         for at in (1 * MIB, 7 * MIB, 13 * MIB):
             take(c, at)
@@ -122,7 +125,7 @@ def test_who_stalled_once_is_given_pieces(start_relay, standin, backend):
 
 def test_the_pieces_go_over_one_connection(start_relay, origin):
     flaky = Flaky(origin, BLOB, DATA)
-    relay = start_relay(proxy=origin.address, settings=QUICK)
+    relay = start_relay(proxy=origin.address, settings=PATIENT)
     with pulling(relay) as c:
         take(c, 1000)
         wait_parked(relay)
@@ -133,18 +136,19 @@ def test_the_pieces_go_over_one_connection(start_relay, origin):
 
 def test_a_trickling_client_is_served_at_its_pace(start_relay, standin, backend):
     """A hundred kilobytes a second and five seconds are as fifty and ten: the proxy has no reason to cut, memory stays."""
-    standin.set(write_timeout=5)
     flaky = Flaky(backend, BLOB, DATA)
     relay = start_relay(proxy=standin.address, workers=1, settings={"proxy": {"stall_grace": "2s"}})
     with pulling(relay, receive_buffer=16384) as c:
         before = relay.stat("process_resident_memory_bytes")
-        end = time.monotonic() + 8
+        end, stalls, last = time.monotonic() + 8, 0, time.monotonic()
         while time.monotonic() < end:
             take(c, len(c.data) + 10_000)
-            next_at = time.monotonic() + 0.1
+            stalls += time.monotonic() - last > 1  # the machine's doing
+            last = time.monotonic()
+            next_at = last + 0.1
             wait_until(lambda: time.monotonic() >= next_at, 1, "the pace")
         assert DATA.startswith(c.data)
-        assert relay.stat("regrelay_parks_total") == 1, "once, to be given small pieces"
+        assert 1 <= relay.stat("regrelay_parks_total") <= 1 + stalls, "once, to be given small pieces"
         assert relay.stat("process_resident_memory_bytes") - before < (20 if is_sanitized() else 2) * MIB
         taken = len(c.data)
     assert_never_timed_out(standin)
@@ -173,13 +177,13 @@ def test_where_ranges_are_ignored_it_stalls_once(start_relay, origin):
     flaky = Flaky(origin, BLOB, DATA, ranges=False)
     for step in flaky.steps:
         step.ranges = False
-    relay = start_relay(proxy=origin.address, settings=QUICK)
+    relay = start_relay(proxy=origin.address, settings=PATIENT)
     with pulling(relay) as c:
         take(c, 2 * MIB)
         wait_parked(relay)
         take(c, 6 * MIB)
-        stop = time.monotonic() + 1.2
-        wait_until(lambda: time.monotonic() > stop, 5, "stall_grace to pass twice")
+        stop = time.monotonic() + 3
+        wait_until(lambda: time.monotonic() > stop, 10, "stall_grace to pass")
         take(c, SIZE)
         assert digest(c.data) == digest(DATA)
     relay.wait_log('"termination"')
