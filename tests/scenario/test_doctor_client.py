@@ -1,8 +1,9 @@
 """The doctor's clients: what they say, how they are answered, what they cannot do; and where their secrets are not."""
 import base64
-import concurrent.futures
 import json
+import os
 import re
+import signal
 import socket
 import threading
 
@@ -10,8 +11,8 @@ import pytest
 from tools import census
 from tools.landscape import Landscape
 from tools.origin import ok
-from tools.process import run, wait_until
-from tools.relay import is_sanitized
+from tools.process import Process, run, wait_until
+from tools.relay import REGCTL, is_sanitized
 from tools.sockets import readable
 
 PASSWORD = "canary-" + "password" * 3
@@ -216,16 +217,15 @@ def test_a_walk_under_way_ends_with_the_daemon(relay, origin):
     assert done.returncode == 7 and "no daemon" in done.stderr
 
 
-def test_a_keeper_that_dies_takes_its_clients_along_and_another_comes(relay, origin):
+def test_a_keeper_that_dies_takes_its_clients_along_and_another_comes(relay, origin, tmp_path):
     held = hold(origin)
-    with dial(relay) as s, concurrent.futures.ThreadPoolExecutor(1) as pool:
+    with dial(relay) as s, Process([REGCTL, "-s", relay.control, "doctor"], log=tmp_path / "regctl.log") as regctl:
         s.sendall(request(body()))
-        regctl = pool.submit(relay.regctl, "doctor")
         origin.wait(lambda: len(origin.requests) == 2)
-        run(["kill", "-KILL", str(relay.status()["keeper_pid"])])
+        regctl.wait_line("name")  # the hops behind it are not told yet
+        os.kill(relay.status()["keeper_pid"], signal.SIGKILL)
         assert rest(s) == ""
-        done = regctl.result()
-        assert done.returncode == 1 and "the walk broke off" in done.stderr and "name" in done.stdout
+        assert regctl.wait() == 1 and "the walk broke off" in regctl.text()
     held.set()
     wait_until(lambda: relay.regctl("doctor").returncode == 0, 10, "another keeper")
 
