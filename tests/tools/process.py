@@ -140,7 +140,7 @@ class Process:
     def wait_line(self, pattern, timeout=20):
         """Waits for a log line that matches the regular expression; returns the match."""
         wanted = re.compile(pattern, re.MULTILINE)
-        return self._wait(lambda: wanted.search(self.text()), timeout, f"a log line like {pattern!r}")
+        return self._wait(lambda: wanted.search(self._whole_lines()), timeout, f"a log line like {pattern!r}")
 
     def wait_path(self, path, timeout=20):
         """Waits until a path (a socket, a pid file) exists."""
@@ -196,6 +196,10 @@ class Process:
             return wait_until(step, timeout, what)
         except ProcessError as e:
             raise e if self.name in str(e) else ProcessError(f"{self.name}: {e}{self._tail()}") from None
+
+    def _whole_lines(self):
+        text = self.text()
+        return text[:text.rfind("\n") + 1]  # a line being written has no end yet
 
     def _tail(self, lines=15):
         end = self.text().strip().splitlines()[-lines:]

@@ -178,7 +178,7 @@ class Relay:
     def lines(self):
         """Log lines as dicts (what is not JSON comes as {"raw": line})."""
         found = []
-        for line in self.process.text().splitlines():
+        for line in self.process.text().split("\n")[:-1]:  # a line being written has no end yet
             try:
                 found.append(json.loads(line))
             except ValueError:
