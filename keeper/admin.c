@@ -100,7 +100,6 @@ void admin_close(struct admin *a)
 	a->open = false;
 	loop_timer_stop(&a->pause);
 	listeners_leave(a);
-	admin_clients_retire(&a->clients);
 }
 
 void admin_done(struct admin *a)

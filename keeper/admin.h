@@ -19,7 +19,7 @@ struct admin {
 void admin_init(struct admin *a, struct loop *l, const struct heritage *h);
 /* Accepts from now on; twice is once.  0, or -errno with reterr: it accepts nowhere. */
 MUST_CHECK int admin_open(struct admin *a, struct err *reterr);
-/* Accepts no more and closes clients without a request; the listeners stay: they are the master's. */
+/* Accepts no more; whom it has accepted is still answered.  The listeners stay: they are the master's. */
 void admin_close(struct admin *a);
 /* The same, and closes all clients; their memory is freed by the loop's next turn. */
 void admin_done(struct admin *a);

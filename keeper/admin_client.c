@@ -271,13 +271,12 @@ void admin_clients_take(struct admin_clients *all, int fd)
 	client_enter(c, ADMIN_HEAD);
 }
 
-void admin_clients_retire(struct admin_clients *all)
+bool admin_clients_wait(const struct admin_clients *all)
 {
-	list_for_each_safe(it, &all->all) {
-		struct admin_client *c = list_entry(it, struct admin_client, node);
-		if (c->state == ADMIN_HEAD)
-			client_end(c, false);
-	}
+	list_for_each(it, &all->all)
+		if (list_entry(it, const struct admin_client, node)->state != ADMIN_LINGER)
+			return true;
+	return false;
 }
 
 void admin_clients_done(struct admin_clients *all)

@@ -20,8 +20,8 @@ struct admin_clients {
 void admin_clients_init(struct admin_clients *c, struct loop *l, const struct heritage *h);
 /* Takes over fd (connected, NONBLOCK), whatever happens. */
 void admin_clients_take(struct admin_clients *c, int fd);
-/* Closes those that have not sent a request yet; what is being answered is finished. */
-void admin_clients_retire(struct admin_clients *c);
+/* True: one of them has not been answered yet, or not been asked. */
+bool admin_clients_wait(const struct admin_clients *c);
 /* Closes all.  Their memory is freed by the loop's next turn. */
 void admin_clients_done(struct admin_clients *c);
 

@@ -21,13 +21,16 @@
 #define BEAT_MS       500
 #define REPORT_MS     1000
 #define MESSAGE_BATCH 16
+#define LEAVE_MS      500 /* clients of the admin port that were accepted get that long to ask, and to take their answer */
+#define LEAVE_STEP_MS 10
 
 struct keeper {
 	const struct heritage *h;
 	struct loop loop;
 	struct watch channel, wake, signal;
 	int signal_fd;
-	struct timer beat, report;
+	struct timer beat, report, leave;
+	uint64_t leave_by_ms;
 	struct names *names;
 	struct cp_tokens *tokens;
 	struct probes *probes;
@@ -64,8 +67,11 @@ static void serve(struct keeper *k)
 
 static void retire(struct keeper *k)
 {
+	struct msg m = { .head.type = MSG_CLOSED };
+
 	admin_close(&k->admin);
 	probes_stop(k->probes);
+	(void)tell(k, &m);
 }
 
 static void drained(struct keeper *k)
@@ -76,6 +82,23 @@ static void drained(struct keeper *k)
 	leave(k, EXITCODE_OK);
 }
 
+static void on_leave(struct timer *t)
+{
+	struct keeper *k = container_of(t, struct keeper, leave);
+
+	if (admin_clients_wait(&k->admin.clients) && loop_now(&k->loop) < k->leave_by_ms)
+		loop_timer_in(&k->loop, t, LEAVE_STEP_MS, on_leave);
+	else
+		drained(k);
+}
+
+static void drain(struct keeper *k)
+{
+	admin_close(&k->admin);
+	k->leave_by_ms = loop_now(&k->loop) + LEAVE_MS;
+	on_leave(&k->leave);
+}
+
 /* passed: the descriptor that came along, or -1; what is not taken the caller closes. */
 static void on_message(struct keeper *k, const struct msg *m, int *passed)
 {
@@ -83,7 +106,7 @@ static void on_message(struct keeper *k, const struct msg *m, int *passed)
 	switch (m->head.type) {
 	case MSG_SERVE:  serve(k); break;
 	case MSG_RETIRE: retire(k); break;
-	case MSG_DRAIN:  drained(k); break;
+	case MSG_DRAIN:  drain(k); break;
 	case MSG_DOCTOR: names_ask(k->names); doctor_take(k->doctor, take_fd(passed)); break;
 	default:         break; /* KICK is for workers */
 	}
@@ -230,6 +253,7 @@ static void keeper_close(struct keeper *k)
 	loop_del(&k->channel);
 	loop_del(&k->wake);
 	loop_del(&k->signal);
+	loop_timer_stop(&k->leave);
 	if (loop_turn(&k->loop, 0) < 0) /* frees what waits for the end of a turn */
 		log_debug("the last turn of the loop failed");
 	probes_free(k->probes);

@@ -73,8 +73,8 @@ static void not_ready(const struct heritage *h, char *text, size_t cap)
 	text[0] = '\0';
 	if (atomic_load_explicit(&h->shm->draining, memory_order_relaxed))
 		(void)snprintf(text, cap, "draining");
-	else if (atomic_load_explicit(&h->shm->serving_generation, memory_order_relaxed) != h->generation)
-		(void)snprintf(text, cap, "this configuration does not serve");
+	else if (atomic_load_explicit(&h->shm->serving_generation, memory_order_relaxed) == 0) /* or ours, or its successor */
+		(void)snprintf(text, cap, "no configuration serves");
 	else if (wanted == 0 || ready != wanted)
 		(void)snprintf(text, cap, "%" PRIu64 " of %" PRIu64 " workers are ready", ready, wanted);
 }

@@ -35,7 +35,8 @@ struct msg_refused {
 	int32_t code; /* -errno */
 	char reason[MSG_REASON_MAX]; /* terminated by the reader, whatever came */
 };
-/* Stop accepting, finish what runs, then send DRAINED and exit 0.  Cut what is left after deadline_ms. */
+/* Stop accepting, finish what runs, then send DRAINED and exit 0.  Cut what is left after deadline_ms; a keeper has a limit of
+ * its own. */
 struct msg_drain {
 	uint64_t deadline_ms; /* CLOCK_MONOTONIC; 0 = at once */
 };
@@ -50,12 +51,12 @@ struct msg_kick {
 struct msg_serve {
 	uint32_t unused;
 };
-/* Keeper: its generation is being replaced: close admin and probes, keep names and tokens. */
+/* Keeper: its generation is being replaced: close admin and probes, say CLOSED, keep names and tokens. */
 struct msg_retire {
 	uint32_t unused;
 };
 
-/* Worker, after DRAIN: it accepts nobody any more; who connects from now on meets another process. */
+/* Worker after DRAIN, keeper after RETIRE: it accepts nobody any more; who connects from now on meets another process. */
 struct msg_closed {
 	uint32_t unused;
 };

@@ -126,13 +126,18 @@ void generation_moved(struct generation *g, struct child *c, enum slot_state was
 		g->calls->moved(g);
 }
 
-/* A worker said that it accepts no more, or has ended. */
+static bool accepts(const struct child *c)
+{
+	return c->slot.pid > 0 && !c->closed;
+}
+
+/* A child said that it accepts no more, or has ended. */
 void generation_closed(struct generation *g)
 {
-	if (g->phase < GENERATION_RETIRING)
+	if (g->phase < GENERATION_RETIRING || accepts(&g->keeper))
 		return;
 	for (unsigned i = 0; i < g->workers; i++)
-		if (g->worker[i].slot.pid > 0 && !g->worker[i].closed)
+		if (accepts(&g->worker[i]))
 			return;
 	g->calls->closed(g);
 }

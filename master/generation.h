@@ -38,7 +38,7 @@ struct generation_calls {
 	void (*served)(struct generation *g);                       /* all were READY for the first time */
 	void (*failed)(struct generation *g, const struct child *c); /* a child could not start before that */
 	void (*moved)(struct generation *g);                        /* a child changed its state */
-	void (*closed)(struct generation *g);                       /* it retires, and no worker accepts any more; may repeat */
+	void (*closed)(struct generation *g);                       /* it retires, and none of it accepts any more; may repeat */
 	void (*drained)(struct generation *g);                      /* the last worker of one whose keeper stays is gone */
 	void (*gone)(struct generation *g);                         /* the last process has ended */
 };

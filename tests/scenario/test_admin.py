@@ -1,6 +1,8 @@
 """The admin endpoint: probes and metrics."""
+import http.client
 import os
 import signal
+import threading
 
 from tools import metrics, ports, rawhttp
 from tools.origin import ok
@@ -13,6 +15,29 @@ def test_probes(relay):
     assert relay.admin("/nothing")[0] == 404
     with rawhttp.Connection(relay.admin_port) as c:
         assert c.get("/metrics", method="POST").status == 405
+
+
+def test_probes_and_scrapes_are_answered_while_reloads_go_on(relay):
+    """A keeper that is replaced answers whom it has accepted, and as what serves then is."""
+    over, wrong = threading.Event(), []
+
+    def ask(path):
+        while not over.is_set():
+            try:
+                status = relay.admin(path, timeout=15)[0]
+            except (OSError, http.client.HTTPException) as e:
+                status = e
+            if status != 200:
+                wrong.append((path, status))
+    askers = [threading.Thread(target=ask, args=(path,)) for path in ("/readyz", "/readyz", "/metrics", "/livez")]
+    for one in askers:
+        one.start()
+    for _ in range(30):
+        assert relay.regctl("reload").returncode == 0
+    over.set()
+    for one in askers:
+        one.join()
+    assert not wrong
 
 
 def test_readiness_never_depends_on_the_tunnel(start_relay):

@@ -116,14 +116,37 @@ static void drain(void)
 	assert_int_equal(status_of_exit(), 0);
 }
 
-static int ask_livez(void)
+static int dial(void)
 {
-	static const char request[] = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(send(fd, request, strlen(request), 0), (ssize_t)strlen(request));
 	return fd;
+}
+
+static void say_livez(int fd)
+{
+	static const char request[] = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+
+	assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));
+}
+
+static int ask_livez(void)
+{
+	int fd = dial();
+
+	say_livez(fd);
+	return fd;
+}
+
+static void hear_alive(int fd)
+{
+	char text[32] = "";
+
+	readable(fd);
+	assert_true(recv(fd, text, sizeof(text) - 1, 0) > 12);
+	assert_int_equal(strncmp(text, "HTTP/1.1 200", 12), 0);
+	(void)close(fd);
 }
 
 static void test_a_life(void **state)
@@ -142,11 +165,9 @@ static void test_a_life(void **state)
 	assert_int_equal(e.state, NAMES_GOOD);
 	int early = ask_livez(); /* before it serves: waits in the queue */
 	tell(MSG_SERVE);
-	readable(early);
-	assert_true(recv(early, text, sizeof(text) - 1, 0) > 12);
-	assert_int_equal(strncmp(text, "HTTP/1.1 200", 12), 0);
-	(void)close(early);
+	hear_alive(early);
 	tell(MSG_RETIRE);
+	assert_int_equal(hear().head.type, MSG_CLOSED);
 	tell(MSG_KICK); /* not for a keeper: ignored */
 	drain();
 	int late = ask_livez(); /* nobody accepts any more, but the listener is the master's and lives on */
@@ -164,6 +185,7 @@ static void test_retired_it_accepts_no_more_and_beats_on(void **state)
 	assert_int_equal(hear().head.type, MSG_READY);
 	tell(MSG_SERVE);
 	tell(MSG_RETIRE);
+	assert_int_equal(hear().head.type, MSG_CLOSED);
 	int fd = ask_livez();
 	const uint64_t beat = stats_get(&heritage.stats->beat_ms);
 	while (stats_get(&heritage.stats->beat_ms) == beat)
@@ -171,6 +193,24 @@ static void test_retired_it_accepts_no_more_and_beats_on(void **state)
 	assert_int_equal(recv(fd, text, sizeof(text), MSG_DONTWAIT), -1);
 	(void)close(fd);
 	drain();
+}
+
+static void test_whom_it_has_accepted_it_answers_before_it_leaves(void **state)
+{
+	(void)state;
+	spawn();
+	assert_int_equal(hear().head.type, MSG_READY);
+	tell(MSG_SERVE);
+	int first = dial(), silent = dial();
+	hear_alive(ask_livez()); /* so those before it have been accepted */
+	tell(MSG_RETIRE);
+	assert_int_equal(hear().head.type, MSG_CLOSED);
+	tell(MSG_DRAIN);
+	say_livez(first);
+	hear_alive(first);
+	assert_int_equal(hear().head.type, MSG_DRAINED); /* it does not wait for the silent one for long */
+	assert_int_equal(status_of_exit(), 0);
+	(void)close(silent);
 }
 
 static void test_foreign_messages_are_ignored(void **state)
@@ -241,6 +281,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_a_life),
 		T(test_retired_it_accepts_no_more_and_beats_on),
+		T(test_whom_it_has_accepted_it_answers_before_it_leaves),
 		T(test_foreign_messages_are_ignored),
 		T(test_the_end_of_the_master),
 		T(test_signals),

@@ -69,8 +69,11 @@ static void test_ready(void **state)
 	stats_set(&heritage.shm->workers_wanted, 1);
 	stats_set(&heritage.shm->workers_ready, 1);
 	assert_int_equal(get("/readyz"), 200);
-	atomic_store(&heritage.shm->serving_generation, 4);
+	atomic_store(&heritage.shm->serving_generation, 4); /* a reload: who is asked meanwhile speaks for the daemon */
+	assert_int_equal(get("/readyz"), 200);
+	atomic_store(&heritage.shm->serving_generation, 0);
 	assert_int_equal(get("/readyz"), 503);
+	assert_string_equal(page.body, "no configuration serves\n");
 }
 
 static void test_draining_is_alive_but_not_ready(void **state)
