@@ -13,7 +13,7 @@ tests_unit_test_keeper_pages_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_keeper_pages_LDADD = $(KEEPER_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test_keeper_admin
-tests_unit_test_keeper_admin_SOURCES = tests/unit/test_keeper_admin.c
+tests_unit_test_keeper_admin_SOURCES = tests/unit/test_keeper_admin.c tests/unit/arrive.h
 tests_unit_test_keeper_admin_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_keeper_admin_LDADD = $(KEEPER_LIBS) $(CMOCKA_LIBS)
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "arrive.h"
 #include "clock.h"
 #include "conf.h"
 
@@ -51,6 +52,7 @@ static int setup(void **state)
 
 static void turn(int wait_ms)
 {
+	arrive();
 	assert_int_equal(loop_turn(&loop, wait_ms), 0);
 }
 

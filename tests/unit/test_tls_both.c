@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arrive.h"
 #include "tls_impl.h"
 #include "tls_server.h"
 
@@ -70,7 +71,9 @@ static void shake(void)
 
 	for (int i = 0; i < 50 && (c || s); i++) {
 		c = c ? tls_handshake(&client) : 0;
+		arrive();
 		s = s ? tls_handshake(&server) : 0;
+		arrive();
 		if ((c && c != -EAGAIN) || (s && s != -EAGAIN))
 			fail_msg("%d '%s', %d '%s'", c, tls_why(&client), s, tls_why(&server));
 	}

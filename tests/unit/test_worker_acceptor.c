@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "acceptor.h"
+#include "arrive.h"
 #include "log.h"
 
 #define CLIENTS 64
@@ -106,8 +107,10 @@ static void dial(struct fixture *f, unsigned n)
 
 static void turns(struct fixture *f, unsigned n)
 {
-	while (n--)
+	while (n--) {
+		arrive(); /* the last packet of a handshake, which connect() does not wait for */
 		assert_int_equal(loop_turn(&f->loop, 0), 0);
+	}
 }
 
 static void all_are_taken_a_few_a_turn(void **state)
@@ -156,6 +159,7 @@ static void leaving_takes_what_is_queued(void **state)
 
 	open_with(f, 100, 2);
 	dial(f, 40);
+	arrive();
 	acceptor_close(&f->acceptor);
 	assert_int_equal(f->count, 40);
 	assert_int_equal(f->acceptor.listener[0].fd, -1);
@@ -173,6 +177,7 @@ static void want_of_descriptors_pauses_and_recovers(void **state)
 
 	open_with(f, 100, 2);
 	dial(f, 3);
+	arrive(); /* its socket is opened while there are descriptors */
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
 	low = before;
 	low.rlim_cur = (rlim_t)f->client[2] + 1;
@@ -180,7 +185,7 @@ static void want_of_descriptors_pauses_and_recovers(void **state)
 	next = dup(0); /* fills the hole below */
 	log_set_level(LOG_LEVEL_ERROR);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
-	turns(f, 5);
+	turns(f, 1);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_int_equal(f->acceptor.state, ACCEPTOR_PAUSED);
 	assert_int_equal(stats_get(&f->h.stats->accept_paused), 1);

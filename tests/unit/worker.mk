@@ -1,6 +1,6 @@
 # Unit tests of worker; see ../../Makefile.am.
 check_PROGRAMS += tests/unit/test_worker_acceptor
-tests_unit_test_worker_acceptor_SOURCES = tests/unit/test_worker_acceptor.c
+tests_unit_test_worker_acceptor_SOURCES = tests/unit/test_worker_acceptor.c tests/unit/arrive.h
 tests_unit_test_worker_acceptor_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_worker_acceptor_LDADD = $(WORKER_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test_worker_budget
@@ -24,7 +24,7 @@ tests_unit_test_worker_main_SOURCES = tests/unit/test_worker_main.c tests/unit/w
 tests_unit_test_worker_main_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_worker_main_LDADD = $(WORKER_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test_worker_session
-tests_unit_test_worker_session_SOURCES = tests/unit/test_worker_session.c tests/unit/worker_double.c tests/unit/worker_double.h
+tests_unit_test_worker_session_SOURCES = tests/unit/test_worker_session.c tests/unit/arrive.h tests/unit/worker_double.c tests/unit/worker_double.h
 tests_unit_test_worker_session_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_worker_session_LDADD = $(WORKER_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test_worker_token
@@ -32,7 +32,7 @@ tests_unit_test_worker_token_SOURCES = tests/unit/test_worker_token.c
 tests_unit_test_worker_token_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_worker_token_LDADD = $(WORKER_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test_worker_tls
-tests_unit_test_worker_tls_SOURCES = tests/unit/test_worker_tls.c tests/unit/worker_double.c tests/unit/worker_double.h \
+tests_unit_test_worker_tls_SOURCES = tests/unit/test_worker_tls.c tests/unit/arrive.h tests/unit/worker_double.c tests/unit/worker_double.h \
 	tests/unit/tls_server.c tests/unit/tls_server.h
 tests_unit_test_worker_tls_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_worker_tls_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
