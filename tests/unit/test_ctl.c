@@ -182,7 +182,7 @@ static void stop_returns_when_the_daemon_is_gone(void **state)
 static void stop_gives_up_in_time(void **state)
 {
 	(void)state;
-	assert_int_equal(regctl("-t 100ms stop --now"), EXITCODE_TIMEOUT);
+	assert_int_equal(regctl("-t 2500ms stop --now"), EXITCODE_TIMEOUT);
 	assert_non_null(strstr(complained, "still runs"));
 	assert_string_equal(said, "");
 	assert_int_equal(kill(server, 0), 0);

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "conf.h"
 #include "keeper.h"
 #include "log.h"
@@ -205,10 +206,12 @@ static void test_whom_it_has_accepted_it_answers_before_it_leaves(void **state)
 	hear_alive(ask_livez()); /* so those before it have been accepted */
 	tell(MSG_RETIRE);
 	assert_int_equal(hear().head.type, MSG_CLOSED);
-	tell(MSG_DRAIN);
 	say_livez(first);
 	hear_alive(first);
-	assert_int_equal(hear().head.type, MSG_DRAINED); /* it does not wait for the silent one for long */
+	const uint64_t began = clock_now_ms();
+	tell(MSG_DRAIN);
+	assert_int_equal(hear().head.type, MSG_DRAINED);
+	assert_true(clock_now_ms() - began >= 400); /* it waits for the silent one, but not for long */
 	assert_int_equal(status_of_exit(), 0);
 	(void)close(silent);
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,18 +163,24 @@ static void assert_address(uint8_t last_byte)
 
 static void test_resolves_and_follows(void **state)
 {
+	struct pollfd question = { .fd = server.fd, .events = POLLIN };
+	const uint64_t began = clock_now_ms();
+
 	(void)state;
 	server.script = ADDRESS;
 	server.last_byte = 1;
 	start();
 	assert_int_equal(entry().state, NAMES_PENDING);
-	assert_true(until_lookups(1) < 900);
+	assert_int_equal(loop_turn(&loop, 0), 0);
+	assert_int_equal(poll(&question, 1, 20000), 1); /* it is asked for at once */
+	(void)until_lookups(1);
 	assert_address(1);
 	assert_true(woken());
 	server.last_byte = 2;
 	for (int i = 0; i < 50; i++) /* however often it is asked: once a second */
 		names_ask(names);
-	assert_true(until_lookups(2) > 800);
+	(void)until_lookups(2);
+	assert_true(clock_now_ms() - began > 800);
 	assert_address(2);
 	assert_true(woken());
 	assert_int_equal(server.questions, 4); /* A and AAAA, twice */
@@ -190,7 +197,7 @@ static void test_fails_and_is_found_later(void **state)
 	assert_string_equal(entry().error, "no such name");
 	assert_true(woken());
 	server.script = ADDRESS;
-	assert_true(until_lookups(2) < 3000); /* by itself */
+	assert_true(until_lookups(2) < 5000); /* by itself */
 	assert_address(0);
 	assert_true(woken());
 	assert_int_equal(stats_get(&heritage.stats->names_failed), 1);
@@ -220,7 +227,7 @@ static void test_a_silent_server_ends_in_an_error(void **state)
 	server.script = SILENT;
 	start();
 	uint64_t took = until_lookups(1);
-	assert_true(took >= 2000 && took <= 7000);
+	assert_true(took >= 2000 && took <= 12000);
 	assert_int_equal(entry().state, NAMES_FAILED);
 	assert_string_equal(entry().error, "no answer from the DNS server in time");
 	assert_true(server.questions >= 4); /* it tried again */

