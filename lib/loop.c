@@ -205,6 +205,9 @@ int loop_turn(struct loop *l, int max_wait_ms)
 	UNCLEARED struct epoll_event ev[LOOP_BATCH];
 	int n = epoll_wait(l->epoll_fd, ev, LOOP_BATCH, turn_wait_ms(l, max_wait_ms));
 
+	/* As after a stop of the process: what has come meanwhile is looked at before its deadlines. */
+	if (n < 0 && errno == EINTR)
+		n = epoll_wait(l->epoll_fd, ev, LOOP_BATCH, 0);
 	if (n < 0 && errno != EINTR)
 		return -errno;
 	l->turns++;

@@ -81,7 +81,8 @@ static inline uint64_t loop_now(const struct loop *l)
 
 /* Turns until loop_stop.  0, or -errno when epoll itself fails. */
 MUST_CHECK int loop_run(struct loop *l);
-/* One turn that waits at most max_wait_ms (-1 = until something is due).  0 or -errno. */
+/* One turn that waits at most max_wait_ms (-1 = until something is due): events, then what is due, then deferred work, also after
+ * the process was stopped or interrupted.  0 or -errno. */
 MUST_CHECK int loop_turn(struct loop *l, int max_wait_ms);
 void loop_stop(struct loop *l);
 

@@ -5,9 +5,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -186,6 +188,43 @@ static void test_no_event_after_del_in_the_same_turn(void **state)
 	}
 }
 
+/* A process that was stopped wakes with a signal, and with both before it: what came, and the deadline of it. */
+static struct timer deadline;
+static struct peer woken;
+
+static void on_signal(int number)
+{
+	const uint64_t one = 1;
+
+	(void)number;
+	deadline.at_ms = 1;
+	(void)!write(woken.fd, &one, sizeof(one));
+}
+
+static void on_deadline(struct timer *t)
+{
+	(void)t;
+	assert_int_equal(woken.events, 1);
+	fired++;
+}
+
+static void test_after_a_signal_events_come_before_deadlines(void **state)
+{
+	const struct sigaction act = { .sa_handler = on_signal };
+	const struct itimerval soon = { .it_value.tv_usec = 10000 };
+
+	(void)state;
+	fired = 0;
+	woken = (struct peer){ .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	assert_int_equal(loop_add(&loop, &woken.watch, woken.fd, EPOLLIN, on_event), 0);
+	loop_timer_in(&loop, &deadline, 60000, on_deadline);
+	assert_int_equal(sigaction(SIGALRM, &act, NULL) | setitimer(ITIMER_REAL, &soon, NULL), 0);
+	turn(-1);
+	assert_int_equal(fired, 1);
+	loop_del(&woken.watch);
+	(void)close(woken.fd);
+}
+
 static void test_add_mod_and_errors(void **state)
 {
 	struct peer p = { .fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK) };
@@ -267,6 +306,7 @@ int main(void)
 		T(test_a_timer_armed_for_now_waits_for_the_next_turn),
 		T(test_waits_until_the_timer),
 		T(test_no_event_after_del_in_the_same_turn),
+		T(test_after_a_signal_events_come_before_deadlines),
 		T(test_add_mod_and_errors),
 		T(test_deferred_runs_once_in_order_and_what_it_queues_next_turn),
 	};
