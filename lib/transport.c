@@ -140,6 +140,16 @@ int transport_peek(struct transport *t)
 	return -errno;
 }
 
+int transport_error(const struct transport *t)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		return -errno;
+	return -error;
+}
+
 ssize_t transport_writev(struct transport *t, const struct iovec *part, int parts)
 {
 	ssize_t r = t->ops->writev(t, part, parts);

@@ -46,6 +46,8 @@ MUST_CHECK ssize_t transport_read(struct transport *t, void *bytes, size_t n);
 /* The first byte that waits in a plain socket, which stays there: 0..255; -EAGAIN (readable becomes false); -ECONNRESET = the
  * peer has ended; -errno. */
 MUST_CHECK int transport_peek(struct transport *t);
+/* What the socket of one that failed died of: -errno; 0 = it does not say, or has said it. */
+int transport_error(const struct transport *t);
 /* >= 0 bytes taken, maybe fewer than given; -EAGAIN (writable becomes false); -errno. */
 MUST_CHECK ssize_t transport_write(struct transport *t, const void *bytes, size_t n);
 MUST_CHECK ssize_t transport_writev(struct transport *t, const struct iovec *part, int parts);

@@ -200,7 +200,7 @@ static void on_client(struct transport *t)
 	struct session *s = container_of(t, struct session, client);
 
 	if (t->failed && s->rq)
-		(void)session_abort(s, REQUEST_CLIENT_CLOSED);
+		(void)session_client_lost(s, transport_error(t));
 	else
 		session_run(s);
 }
@@ -317,6 +317,11 @@ enum step session_abort(struct session *s, enum request_end end)
 	access_line(s);
 	transport_reset(&s->client);
 	return session_close(s);
+}
+
+enum step session_client_lost(struct session *s, int error)
+{
+	return session_abort(s, error == -ETIMEDOUT ? REQUEST_CLIENT_SLOW : REQUEST_CLIENT_CLOSED);
 }
 
 void session_drain(struct session *s)

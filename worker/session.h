@@ -88,6 +88,9 @@ void session_client_kept_up(struct session *s);
 enum step session_close(struct session *s);
 /* Ends the session in the middle of an answer: RST, so that nothing passes for complete. Counts and logs. */
 enum step session_abort(struct session *s, enum request_end end);
+/* The same when the client's socket failed with error (-errno).  ETIMEDOUT: it took or acknowledged nothing for send_timeout, which the
+ * kernel watches as well (TCP_USER_TIMEOUT). */
+enum step session_client_lost(struct session *s, int error);
 /* The answer is written into `out` or moved through it: flushes it, then goes on to the next request. */
 enum step session_finish(struct session *s);
 /* Answers rq->error; the connection goes on unless rq->close. */

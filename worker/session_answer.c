@@ -221,7 +221,7 @@ static enum step wait_for_source(struct session *s)
 	if (r == -EAGAIN)
 		return wait_for_client(s);
 	if (r < 0)
-		return session_abort(s, REQUEST_CLIENT_CLOSED);
+		return session_client_lost(s, r);
 	session_client_kept_up(s);
 	session_set(s, SESSION_MOVE);
 	return STEP_WAIT;
@@ -233,7 +233,7 @@ static enum step broken_off(struct session *s)
 	s->rq->error = s->source->failure.id;
 	(void)sv_copy(s->rq->error_text, sizeof(s->rq->error_text), sv_str(s->source->failure.text));
 	int r = client_body_flush(&s->body);
-	return session_abort(s, r == 0 || r == -EAGAIN ? request_end_of(s->rq->error) : REQUEST_CLIENT_CLOSED);
+	return r == 0 || r == -EAGAIN ? session_abort(s, request_end_of(s->rq->error)) : session_client_lost(s, r);
 }
 
 enum step step_move(struct session *s)
@@ -248,7 +248,7 @@ enum step step_move(struct session *s)
 	case MOVE_WAIT_SOURCE: return wait_for_source(s);
 	case MOVE_WAIT_SINK: return wait_for_client(s);
 	case MOVE_CUT: return broken_off(s);
-	case MOVE_SINK_FAILED: return session_abort(s, REQUEST_CLIENT_CLOSED);
+	case MOVE_SINK_FAILED: return session_client_lost(s, -error);
 	case MOVE_END: break;
 	}
 	if (!client_body_end(&s->body)) {
@@ -273,7 +273,7 @@ enum step step_send(struct session *s)
 	const int r = send_kept(s);
 	if (r == -EAGAIN)
 		return wait_for_client(s);
-	return r < 0 ? session_abort(s, REQUEST_CLIENT_CLOSED) : step_move(s);
+	return r < 0 ? session_client_lost(s, r) : step_move(s);
 }
 
 enum step expire_move(struct session *s)
@@ -317,7 +317,7 @@ enum step session_finish(struct session *s)
 	if (r == 0)
 		return next_request(s);
 	if (r != -EAGAIN)
-		return session_abort(s, REQUEST_CLIENT_CLOSED);
+		return session_client_lost(s, r);
 	session_set(s, SESSION_FLUSH);
 	return STEP_WAIT;
 }

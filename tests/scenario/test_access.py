@@ -1,5 +1,8 @@
 """The access line: who ended a request, and why; and what the man page says of the log."""
+import os
+import pathlib
 import re
+import signal
 import socket
 
 import pytest
@@ -89,6 +92,27 @@ def test_client_slow(start_relay, origin):
         line = access_line(relay)
         c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     assert line["termination"] == "client-slow" and line["duration_ms"] >= 500
+
+
+def has_connection(port, client):
+    """Is there one from that port of a client?"""
+    rows = (line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return any(row[1].endswith(f":{port:04X}") and row[2].endswith(f":{client:04X}") for row in rows)
+
+
+def test_client_slow_where_the_kernel_notices_it_first(start_relay, origin):
+    """It watches send_timeout, too, and ends the connection of a worker that is late."""
+    relay = start_relay(proxy=origin.address, workers=1, settings=SLOW)
+    blob(origin, endless)
+    with ask(relay) as c:
+        wait_until(lambda: "the client to take" in relay.regctl("pulls").stdout, what="the client to be waited for")
+        worker = relay.worker_pids()[0]
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            wait_until(lambda: not has_connection(relay.port, c.sock.getsockname()[1]), 20, "the kernel to end it")
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        assert access_line(relay)["termination"] == "client-slow"
 
 
 @pytest.mark.parametrize("code, settings, rest, head", [
