@@ -74,8 +74,9 @@ void stats_observe(struct stats_histogram *h, const struct stats_scale *scale, u
 
 	while (i < scale->bounds && value > scale->bound[i])
 		i++;
-	stats_add(&h->bucket[i], 1);
 	stats_add(&h->sum, value);
+	atomic_thread_fence(memory_order_release); /* who sees it counted finds it in the sum */
+	stats_add(&h->bucket[i], 1);
 }
 
 void stats_zero_gauges(struct stats_slot *slot)

@@ -25,6 +25,7 @@ static void add_histogram(struct stats_histogram_totals *t, const struct stats_h
 {
 	for (size_t i = 0; i <= STATS_BOUNDS; i++)
 		t->bucket[i] += stats_get(&h->bucket[i]);
+	atomic_thread_fence(memory_order_acquire); /* as stats_observe() writes it */
 	t->sum += stats_get(&h->sum);
 }
 
