@@ -138,7 +138,7 @@ def test_a_changed_client_certificate_is_taken_over(start, mutual, ca):
     relay = start(**mutual.keys)
     status, error, text = failure(relay)
     assert (status, error) == (503, "proxy-token-missing") and "certificate" in text and not mutual.requests()
-    assert relay.stat("regrelay_proxy_token_fetches_total", result="failed") < 4, "told at once, not when hope is given up"
+    assert relay.stat("regrelay_proxy_token_fetches_total", result="failed") < 6, "told at once, not when hope is given up"
     new = ca.issue("relay", client=True)
     new.key.rename(mutual.keys["tls_client_key"])
     new.certificate.rename(mutual.keys["tls_client_certificate"])
@@ -158,7 +158,7 @@ def test_a_refusal_is_heard_by_who_finds_the_connection_reset(start, mutual, tmp
             "-p", relay.status()["keeper_pid"]]
     with Process(argv, log=tmp_path / "strace.log", stop_signal=signal.SIGINT) as strace:
         strace.wait_line("attached")
-        relay.wait_stat("regrelay_proxy_token_fetches_total", failed + 2, timeout=20, result="failed")
+        relay.wait_stat("regrelay_proxy_token_fetches_total", failed + 2, timeout=60, result="failed")
     assert "does not take the request" not in relay.process.text()
 
 
@@ -224,7 +224,7 @@ def test_refused_token_is_renewed_at_once(start, standin, uaa):
         for burst in range(1, 4):
             standin.set(tokens_since=time.time())
             wait_until(lambda: len(uaa.requests()) == 1 + burst, 20, "a forced renewal")
-            load.more(20)
+            load.renewed()  # a request is asked again once, and shall not meet two bursts
     load.check()
     assert len(uaa.requests()) == 4
 
@@ -291,7 +291,7 @@ def test_proxy_that_refuses_every_token(start, standin, uaa):
     status, error, text = failure(relay)
     assert (status, error) == (503, "proxy-token-refused")
     assert "client_id is not allowed" in text
-    assert len(uaa.requests()) == 2                      # the forced renewal, and no third
+    assert len(shown(standin)) == len(set(shown(standin))) == 2     # one of the forced renewal, and no third
     standin.set(token_clients=[])
     wait_until(lambda: ping(relay).status == 200, 20, "the mended proxy")
 

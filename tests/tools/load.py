@@ -45,6 +45,12 @@ class Load:
         wait_until(lambda: self.done >= goal or self.wrong, timeout, f"{count} more requests")
         self.check()
 
+    def renewed(self, timeout=20):
+        """Waits until no request is under way any more that is now: each client has an answer to one that began later."""
+        goals = [count + 2 for count in self._counts]
+        wait_until(lambda: self.wrong or all(map(int.__ge__, self._counts, goals)), timeout, "two more requests of each client")
+        self.check()
+
     def check(self):
         assert not self.wrong, self.wrong[:5]
 
