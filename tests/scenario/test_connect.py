@@ -73,7 +73,7 @@ def test_wrong_and_missing_credentials(start_relay, site, tmp_path, stack):
     users.write_text("relay:wrong\n")
     errors = []
     for keys in ({}, {"auth": "basic", "auth_file": users}):
-        relay = start_relay(**site.way("connect", proxy={"header_budget": "3s", **keys}))
+        relay = start_relay(**site.way("connect", proxy=keys))
         for method in ("GET", "HEAD"):
             said = get(relay, method=method)
             assert said.status == 503
@@ -161,7 +161,7 @@ def test_silence_has_its_time(start, site, said):
     begin = time.monotonic()
     got = get(relay)
     assert got.status == 504 and got.header("X-Regrelay-Error"), (got.status, got.reason)
-    assert 0.5 < time.monotonic() - begin < 5
+    assert 0.5 < time.monotonic() - begin < 15
     site.proxy.wait(lambda: site.proxy.open == 0)
     site.proxy.script()
     wait_until(lambda: get(relay).status == 200, 10, "the way to be good again")  # the budget is small

@@ -86,7 +86,7 @@ REPLIES = {2: "mapping-missing", 3: "tunnel-down", 4: "backend-unreachable", 5: 
 
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 6, 7, 8, 9, 255])
 def test_each_reply_is_an_error_of_its_own(start, site, code):
-    relay = start(proxy={"header_budget": "2s"})
+    relay = start()
     site.standin.fault("refuse", code=code)
     answers = [get(relay, method=method) for method in ("GET", "HEAD")]
     for answer in answers:
@@ -104,7 +104,7 @@ def test_replies_that_are_made_up_by_nobody(start, site):
     """As the stand-in itself comes to them: no mapping, no Cloud Connector, no backend."""
     site.way("socks5")
     site.standin.ask("POST", "/v1/mapping", {"host": ways.HOST, "exposed": False})
-    relay = start(proxy={"header_budget": "2s"})
+    relay = start()
     assert_refused(get(relay), "mapping-missing", words=[ways.HOST.partition(":")[0]])
     site.standin.expose(ways.HOST)
     site.standin.tunnel(connected=False)
@@ -124,7 +124,7 @@ def test_a_reply_that_is_over_soon_is_no_error(start, site):
 
 
 def test_no_method_that_both_know(start, site):
-    relay = start(proxy={"header_budget": "2s"})
+    relay = start()
     site.standin.set(mode="untrusted")
     assert_refused(get(relay), "proxy-wants-token")
     assert wait_until(site.standin.tunnels, what="the record")[0].method == 0xFF  # written behind the answer
@@ -154,7 +154,7 @@ GARBAGE = {
 @pytest.mark.parametrize("which", GARBAGE)
 def test_garbage(start, site, which):
     step, data = GARBAGE[which]
-    relay = start(proxy={"header_budget": "2s"})
+    relay = start(proxy={"header_budget": "2s"} if which == "six" else None)  # silence follows
     site.standin.fault("speak", step=step, hex=data)
     if which == "six":  # an address of six groups is not what is documented, and well-formed (RFC 1928)
         answer = get(relay)
@@ -168,7 +168,7 @@ def test_garbage(start, site, which):
 @pytest.mark.parametrize("registry", [{}, PLAIN], ids=["https", "http"])
 def test_bytes_behind_the_reply_reach_nobody(start, site, registry):
     """With TLS it breaks the handshake, without it would be an answer that nobody asked for."""
-    relay = start(proxy={"header_budget": "2s"}, **registry)
+    relay = start(**registry)
     site.standin.fault("early", hex=b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil".hex(), count=1)
     answer = get(relay)
     assert b"evil" not in answer.body
@@ -186,7 +186,7 @@ def test_silence_has_its_time(start, site, tmp_path, step):
     begin = time.monotonic()
     answer = get(relay)
     assert answer.status == 504 and answer.header("X-Regrelay-Error"), (answer.status, answer.reason)
-    assert 0.5 < time.monotonic() - begin < 5
+    assert 0.5 < time.monotonic() - begin < 15
     wait_until(lambda: site.standin.state()["open"] == 0, what="the silent connections to be given up")
     site.standin.heal()
     wait_until(lambda: get(relay).status == 200, 10, "the way to be good again")  # the budget is small
@@ -241,19 +241,21 @@ def test_a_refused_token_is_renewed_at_once(start_with_token, site, uaa):
 
 
 def test_a_new_token_is_a_new_tunnel(start_with_token, site, uaa):
-    uaa.set(expires_in=2)
+    uaa.set(expires_in=4)
     relay = start_with_token()
     assert get(relay).status == 200
     wait_until(lambda: len(uaa.requests()) >= 3, 20, "renewals")
     assert get(relay).status == 200
-    assert len(site.standin.tunnels()) == 2 and len({t.serial for t in site.standin.tunnels()}) == 2
+    opened = site.standin.tunnels(reply=0)  # a token that comes too late is refused, and another one shown
+    assert len(opened) == 2 and len({t.serial for t in opened}) == 2
 
 
 def test_a_proxy_that_refuses_every_token(start_with_token, site, uaa):
     site.standin.set(token_clients=["somebody else"])
-    relay = start_with_token(header_budget="5s")
+    relay = start_with_token()
     assert_refused(get(relay), "proxy-token-refused")
-    assert len(uaa.requests()) == 2, "the forced renewal, and no third"
+    shown = wait_until(lambda: (t := site.standin.tunnels()) and len(t) >= 2 and t, what="the record, written behind the answer")
+    assert len(shown) == len({t.serial for t in shown}) == 2, "one of the forced renewal, and no third"
     site.standin.set(token_clients=[])
     wait_until(lambda: get(relay).status == 200, 20, "the mended proxy")
 
@@ -290,7 +292,7 @@ def test_tunnels_are_not_shared(start_relay, site, tmp_path, stack):
 
 
 def test_outage_of_the_proxy(start, site):
-    relay = start(proxy={"header_budget": "2s", "breaker_failures": 0})
+    relay = start(proxy={"breaker_failures": 0})
     assert get(relay).status == 200
     site.standin.outage("refuse")
     assert_refused(get(relay), "proxy-unreachable")
