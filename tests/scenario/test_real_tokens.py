@@ -234,14 +234,14 @@ def test_a_token_longer_than_the_proxy_takes(full, relay_of, client):
 
 def test_a_token_that_expires_during_the_pull(full, relay_of, ctrd):
     """containerd 1.6 asks for no other one and ends the pull, with the word of the registry."""
-    full.auth.set(expires_in=3 - LEEWAY, fields=["token", "access_token"])
+    full.auth.set(expires_in=6 - LEEWAY, fields=["token", "access_token"])
     full.storage.set(hold=True)
     client, relay = Ctr(ctrd, downloads=2), relay_of(full)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         pulling = pool.submit(pull, client, relay, full)
         wait_until(lambda: full.heard(full.storage), 10, "the first blob")
         old = full.tokens()
-        wait_until(lambda: all(is_refused(full, token) for token in old), 10, "the end of the first tokens")
+        wait_until(lambda: all(is_refused(full, token) for token in old), 20, "the end of the first tokens")
         full.auth.set(expires_in=300)
         full.storage.heal()
         done = pulling.result(60)

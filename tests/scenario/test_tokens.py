@@ -199,7 +199,7 @@ def test_forms_that_are_refused(relay, origin, body, headers, content_type, stat
 
 
 def test_a_form_that_does_not_come(start_relay, origin):
-    relay = start_relay(proxy=origin.address, settings={"listen": {"head_timeout": "300ms"}},
+    relay = start_relay(proxy=origin.address, settings={"listen": {"head_timeout": "3s"}},  # also for the head to come
                         registries={"default": {"host": VHOST, "token_hosts": AUTH}})
     answer = post(relay, token_path(REALM), b"grant_type=", headers=[("Content-Length", 50)])
     assert answer.status == 408 and origin.connections == 0
