@@ -4,13 +4,12 @@ What is refused is refused with its reason; what breaks off is gone on with; and
 proved its name."""
 import contextlib
 import random
-import socket
 import ssl
 import threading
 import time
 
 import pytest
-from tools import certs, containerd, rawhttp, skopeo, ways
+from tools import certs, containerd, ports, rawhttp, skopeo, ways
 from tools.flaky import Flaky
 from tools.images import make_image
 from tools.landscape import Landscape
@@ -99,7 +98,7 @@ def test_another_name_than_the_host(start_relay, site, kind):
     server = site.serve(site.ca.issue("inner.corp"))
     assert_refused(get(start_relay(**site.way(kind, server=server))), "name")
     assert get(start_relay(**site.way(kind, server=server, tls_name="inner.corp"))).status == 200
-    assert server.names[-1] == "inner.corp"
+    assert set(server.names) == {"localhost" if kind == "direct" else "registry.corp", "inner.corp"}
 
 
 def test_an_address_wants_an_address_in_the_certificate(start_relay, site):
@@ -156,7 +155,7 @@ def test_garbage_instead_of_tls(start, site, kind):
 @pytest.mark.parametrize("raw", [0, 90])
 def test_a_stalled_handshake_has_its_time(start, site, raw):
     """The budget of a request counts what TLS takes; the thread of another request is not held up meanwhile."""
-    relay = start("connect", proxy={"header_budget": "2s"})
+    relay = start("connect", proxy={"header_budget": "4s"})
     site.tls.script(*[Step(raw=raw, how="stall")] * 4)
     begin = time.monotonic()
     results = []
@@ -166,7 +165,7 @@ def test_a_stalled_handshake_has_its_time(start, site, raw):
     site.tls.script()
     assert get(relay).status == 200
     stuck.join()
-    assert results[0].status in (200, 504) and time.monotonic() - begin < 10
+    assert results[0].status in (200, 504) and time.monotonic() - begin < 20
     site.tls.wait(lambda: site.tls.open <= 1)
 
 
@@ -275,18 +274,19 @@ def test_gone_for_a_while(start, site, kind):
     data = random.Random(11).randbytes(16 * MIB)
     serve_blob(site, data=data)
     relay = start(kind, workers=2)
-    answers = []
-    pulls = [threading.Thread(target=lambda: answers.append(get(relay, BLOB))) for _ in range(4)]
-    for one in pulls:
-        one.start()
-    for _ in range(3):
-        site.tls.wait(lambda: site.tls.open >= 1)
-        site.tls.cut("rst")
-    for one in pulls:
-        one.join()
-    assert len(answers) == 4
-    for answer in answers:
-        assert_whole(answer, data)
+    with contextlib.ExitStack() as stack:
+        pulls = [stack.enter_context(rawhttp.Connection(relay.port, timeout=30, receive_buffer=65536)) for _ in range(4)]
+        for c in pulls:
+            c.request(BLOB)
+            assert c.head()[0] == 200
+        for turn in range(1, 4):
+            for c in pulls:
+                c.rest_of(turn * MIB)
+            site.tls.cut("rst")
+        for c in pulls:
+            c.rest_of(len(data))
+            assert digest(c.data) == digest(data)
+    assert relay.stat("regrelay_resumes_total") >= len(pulls)
 
 
 # --- connections and sessions ----------------------------------------------------------------------------------------------
@@ -389,9 +389,9 @@ def test_a_client_that_reads_little_at_a_time(start, site, kind):
 def test_a_client_that_stops_reading_holds_nothing(start, site, way):
     data = random.Random(12).randbytes(24 * MIB)
     serve_blob(site, data=data)
-    relay = start(way, proxy={"stall_grace": "500ms"})
+    relay, patience = start(way, proxy={"stall_grace": "500ms"}), 4
     if site.standin:
-        site.standin.set(write_timeout=2)
+        site.standin.set(write_timeout=patience)
     with rawhttp.Connection(relay.port, timeout=20, receive_buffer=65536) as c:
         c.request(BLOB)
         assert c.head()[0] == 200
@@ -399,7 +399,7 @@ def test_a_client_that_stops_reading_holds_nothing(start, site, way):
             assert c.more()
         wait_until(lambda: relay.stat("regrelay_parked") == 1, 10, "the client to be parked")
         site.tls.wait(lambda: site.tls.open == 0)
-        stop = time.monotonic() + 2.5
+        stop = time.monotonic() + (patience + 0.5 if site.standin else 0)
         wait_until(lambda: time.monotonic() > stop, 10, "the proxy's patience to end")
         parts = [c.data]
         while sum(map(len, parts)) < len(data):
@@ -497,10 +497,7 @@ def test_a_host_that_is_not_listed_is_not_gone_to(start_relay, land, key):
 
 
 def test_nobody_listens(start_relay, site):
-    free = socket.create_server(("127.0.0.1", 0))
-    port = free.getsockname()[1]
-    free.close()
-    relay = start_relay(**site.way("direct", host=f"localhost:{port}"))
+    relay = start_relay(**site.way("direct", host=f"localhost:{ports.free_port()}"))
     answer = get(relay)
     assert_refused(answer, "refused", error="registry-unreachable")
     assert "connectivity proxy" not in answer.reason, "there is none on this way"
