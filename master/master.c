@@ -56,13 +56,16 @@ static void warn_of_certificate(const struct conf *c)
 static void on_served(struct generation *g)
 {
 	struct master *m = master_of(g);
+	const bool undrained = undrain_served(m, g);
 
-	if (!reload_served(m, g) && !undrain_served(m, g))
+	if (!undrained && !reload_served(m, g))
 		first_served(m, g);
 	warn_of_certificate(g->conf);
 	master_publish(m);
 	child_send(&g->keeper, MSG_SERVE);
 	notify_ready(m);
+	if (undrained)
+		undrain_answer(m); /* who is told may ask /readyz at once */
 }
 
 static void on_failed(struct generation *g, const struct child *c)

@@ -75,8 +75,10 @@ void drain_begin(struct master *m, struct view_waiter *w);
 
 /* undrain.c */
 void undrain_begin(struct master *m, struct view_waiter *w);
-/* The generation that was to undo the drain serves, or cannot.  True when g was that. */
+/* The generation that was to undo the drain serves, or cannot.  True when g was that; the good news is told by
+ * undrain_answer(), when all others can see it. */
 bool undrain_served(struct master *m, struct generation *g);
+void undrain_answer(struct master *m);
 bool undrain_failed(struct master *m, struct generation *g, int exit, const char *why);
 /* Answers who waits for it, because of a stop. */
 void undrain_abort(struct master *m, const char *why);

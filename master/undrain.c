@@ -56,17 +56,22 @@ void undrain_begin(struct master *m, struct view_waiter *w)
 bool undrain_served(struct master *m, struct generation *g)
 {
 	struct generation *old = m->current;
-	struct view_answer a;
 
 	if (g != m->undraining)
 		return false;
 	reload_adopt(m, g);
+	m->undraining = NULL;
 	m->state = MASTER_SERVING;
 	child_send(&old->keeper, MSG_RETIRE);
 	generation_release(old);
-	a = master_answer_make(m, 200, EXITCODE_OK, "");
-	answer_all(m, &a);
 	return true;
+}
+
+void undrain_answer(struct master *m)
+{
+	struct view_answer a = master_answer_make(m, 200, EXITCODE_OK, "");
+
+	answer_all(m, &a);
 }
 
 bool undrain_failed(struct master *m, struct generation *g, int exit, const char *why)
