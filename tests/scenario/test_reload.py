@@ -7,10 +7,11 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 from tools import ports, rawhttp
-from tools.load import Load
+from tools.load import QUIET, Load, get_after_silence
 from tools.origin import ok
 from tools.process import AS_NOBODY, find, run, wait_until
 from tools.relay import REGRELAYD, is_sanitized
@@ -60,6 +61,7 @@ def test_reload_brings_a_new_generation_with_the_new_values(relay, origin):
     assert relay.stat("regrelay_config_reloads_total", result="ok") == 1
     assert relay.admin("/readyz")[0] == 200
 
+
 def test_whoever_connects_after_a_reload_meets_the_new_configuration(relay, origin):
     origin.route(".*", lambda r, send: send(ok()))
     host = "myregistry.kyma:25002"
@@ -84,7 +86,8 @@ def test_whoever_reads_of_a_reload_meets_the_new_configuration(relay, origin):
         assert origin.requests[-1].header("Host") == host
 
 
-def test_reload_does_not_wait_long_for_an_old_worker_that_hangs(relay):
+def test_reload_does_not_wait_long_for_an_old_worker_that_hangs(start_relay, origin):
+    relay = start_relay(proxy=origin.address, settings={"master": {"stuck_timeout": "1min"}})  # it is not to be killed meanwhile
     old = relay.worker_pids()
     os.kill(old[0], signal.SIGSTOP)
     try:
@@ -97,7 +100,6 @@ def test_reload_does_not_wait_long_for_an_old_worker_that_hangs(relay):
     assert slow.start() < done.start(), "who reads of it may count on the new configuration, or was warned before"
     wait_until(lambda: generations(relay) == {2}, 20, "the old generation to end")
     assert relay.regctl("reload").returncode == 0
-
 
 
 def test_hup_reloads_too(relay):
@@ -168,7 +170,7 @@ def test_pulls_and_kept_connections_survive_reloads(relay, origin):
     size = 1 << 20
     go = hold_blob(origin, size)
     origin.answer("/v2/", ok())
-    idle = rawhttp.Connection(relay.port)
+    idle, since = rawhttp.Connection(relay.port), time.monotonic()
     assert idle.get("/v2/").status == 200
     with rawhttp.Connection(relay.port) as c:
         c.request(BLOB)
@@ -177,11 +179,13 @@ def test_pulls_and_kept_connections_survive_reloads(relay, origin):
         # of silence would end it.
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             reloading = pool.submit(relay.regctl, "reload")
-            answer = idle.get("/v2/")
-            while answer.header("Connection") != "close":
-                assert answer.status == 200
-                answer = idle.get("/v2/")
-            assert answer.status == 200 and reloading.result().returncode == 0
+            last = False
+            while not last:
+                began = time.monotonic()
+                answer, silent = get_after_silence(idle, "/v2/", since)
+                assert answer.status == 200 if answer else silent >= QUIET
+                last, since = not answer or answer.header("Connection") == "close", began
+            assert reloading.result().returncode == 0
         assert relay.regctl("reload").returncode == 0
         assert len(generations(relay)) > 1
         go.set()
@@ -197,22 +201,24 @@ def test_no_request_fails_while_reloading(relay, origin):
         for _ in range(30):
             done = relay.regctl("reload")
             assert done.returncode == 0, done.stderr
-        load.more(50)
+            load.more(10)
     load.check()
-    assert load.done > 300
+    assert load.done >= 300
 
 
 def test_reload_waits_for_room_and_is_refused_without_cutting_a_pull(start_relay, origin):
     relay = start_relay(proxy=origin.address,
-                        settings={"master": {"max_generations": 2, "reload_timeout": "2s", "drain_timeout": "1min"}})
+                        settings={"master": {"max_generations": 2, "reload_timeout": "1min", "drain_timeout": "2min"}})
     size = 1 << 20
     go = hold_blob(origin, size)
     with rawhttp.Connection(relay.port) as c:
         c.request(BLOB)
         origin.wait(lambda: origin.requests)
         assert relay.regctl("reload").returncode == 0
+        edit(relay, "reload_timeout = 1min", "reload_timeout = 1s")
         done = relay.regctl("reload")
         assert done.returncode == 1 and "max_generations" in done.stderr
+        edit(relay, "reload_timeout = 1s", "reload_timeout = 1min")
         waiting = concurrent.futures.ThreadPoolExecutor(1).submit(relay.regctl, "reload")
         go.set()
         answer = c.answer()
@@ -225,10 +231,10 @@ def test_never_ending_client_is_cut_at_the_old_generations_deadline(start_relay,
     hold_blob(origin, 1 << 20)
     with rawhttp.Connection(relay.port) as c:
         c.request(BLOB)
-        origin.wait(lambda: origin.requests)
+        assert c.head()[0] == 200
         assert relay.regctl("reload").returncode == 0
         wait_until(lambda: generations(relay) == {2}, 10, "the old generation to end")
-        assert not c.answer().complete
+        assert len(c.rest()) < 1 << 20 and c.eof == "reset"
     assert relay.stat("regrelay_aborted_transfers_total", side="relay") == 1
 
 
@@ -285,24 +291,27 @@ def test_reload_that_hangs_or_cannot_fork_leaves_the_old_one(start_relay, origin
 
 def test_reload_that_may_make_no_process_ends_in_time(start_as_nobody, origin):
     """As in a cgroup whose pids.max is reached."""
-    relay = start_as_nobody(proxy=origin.address, settings={"master": {"reload_timeout": "1s"}})
+    relay = start_as_nobody(proxy=origin.address, settings={"master": {"reload_timeout": "30s"}})
     origin.answer("/v2/", ok())
     before = relay.worker_pids()
+    edit(relay, "reload_timeout = 30s", "reload_timeout = 1s")
     run([*AS_NOBODY, "prlimit", "--pid", str(relay.process.pid), "--nproc=1:"], check=True)
     done = relay.regctl("reload")
     assert done.returncode == 1 and "keeper: cannot be started: Resource temporarily unavailable" in done.stderr, done
     assert relay.worker_pids() == before and relay.status()["last_reload"]["result"] == "failed"
     assert rawhttp.get(relay.port, "/v2/").status == 200
     run([*AS_NOBODY, "prlimit", "--pid", str(relay.process.pid), "--nproc=1000:"], check=True)
-    wait_until(lambda: relay.regctl("reload").returncode == 0, 20, "a reload")  # a busy machine may need more than reload_timeout
+    edit(relay, "reload_timeout = 1s", "reload_timeout = 30s")
+    assert relay.regctl("reload").returncode == 0
 
 
 @pytest.mark.skipif(not find("strace"), reason="strace is not installed")
 @pytest.mark.skipif(is_sanitized(), reason="sanitizers do not share a process with a tracer")
 def test_reload_whose_workers_hang_ends_in_time(start_relay, origin, tmp_path):
-    relay = start_relay(proxy=origin.address, settings={"master": {"reload_timeout": "1s"}})
+    relay = start_relay(proxy=origin.address, settings={"master": {"reload_timeout": "30s"}})
     origin.answer("/v2/", ok())
     before = relay.worker_pids()
+    edit(relay, "reload_timeout = 30s", "reload_timeout = 1s")
     tracer = subprocess.Popen([find("strace"), "-f", "-o", tmp_path / "trace", "-p", str(relay.process.pid), "-e", "trace=seccomp",
                                "-e", "inject=seccomp:delay_enter=3s"], stderr=subprocess.PIPE, text=True)
     try:
@@ -315,7 +324,8 @@ def test_reload_whose_workers_hang_ends_in_time(start_relay, origin, tmp_path):
     assert done.returncode == 1 and "was not ready after 1000 ms" in done.stderr, done
     wait_until(lambda: relay.worker_pids() == before, 10, "the new ones to be gone")  # they are killed when it is answered
     assert rawhttp.get(relay.port, "/v2/").status == 200
-    wait_until(lambda: relay.regctl("reload").returncode == 0, 20, "a reload")  # a busy machine may need more than reload_timeout
+    edit(relay, "reload_timeout = 1s", "reload_timeout = 30s")
+    assert relay.regctl("reload").returncode == 0
 
 
 # --- drain and undrain --------------------------------------------------------------------------------------------------
@@ -343,7 +353,7 @@ def test_drain_wait_undrain_and_stop(relay, origin):
     done = relay.regctl("undrain")
     assert done.returncode == 0, done.stderr
     assert relay.status()["state"] == "serving" and rawhttp.get(relay.port, "/v2/").status == 200
-    wait_until(lambda: relay.admin("/readyz")[0] == 200, 10, "ready again")
+    assert relay.admin("/readyz")[0] == 200
     assert relay.regctl("undrain").returncode == 1
     assert relay.regctl("drain", "--wait").returncode == 0
     assert relay.stop() == 0

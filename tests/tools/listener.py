@@ -11,13 +11,25 @@
                 sock.sendall(piece)
 """
 import contextlib
+import fcntl
 import socket
 import struct
+import termios
 import threading
+
+from .process import ProcessError, wait_until
 
 
 class Over(Exception):
     """The connection ends here, as a script says."""
+
+
+def delivered(sock, timeout=2):
+    """Waits until the peer's kernel has all that was sent: a reset takes away what it has not.  Not for long, for the peer may
+    read nothing."""
+    with contextlib.suppress(ProcessError):
+        wait_until(lambda: struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0] == 0, timeout, "acknowledgements",
+                   interval=0.005)
 
 
 def linger_off(sock):

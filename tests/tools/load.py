@@ -5,14 +5,27 @@
         load.more(50)        # waits until 50 more requests have been answered
     load.check()             # every one was answered 200
 
-Half of the clients keep their connections, as far as the relay lets them; the others open one for each request.
+Half of the clients keep their connections, as far as the relay lets them; the others open one for each request.  A worker that
+drains may close a connection that was silent for QUIET: one that is lost like that, because this process stood still, is no loss.
 """
 import threading
+import time
 
 from . import rawhttp
 from .process import wait_until
 
+QUIET = 2    # seconds; DRAIN_QUIET of worker/session.c
 _KEPT = 20   # requests on a connection that is kept
+
+
+def get_after_silence(c, path, since):
+    """(answer of a rawhttp.Connection, or None when it was lost; seconds from since until the request was sent)."""
+    try:
+        c.request(path)
+    except (ConnectionResetError, BrokenPipeError):
+        return None, time.monotonic() - since
+    silent = time.monotonic() - since
+    return c.answer(), silent
 
 
 class Load:
@@ -56,18 +69,23 @@ class Load:
 
     def _client(self, n):
         while not self._stop.is_set():
+            silent_since = time.monotonic()
             try:
                 with rawhttp.Connection(self._port) as c:
-                    self._ask(c, n, _KEPT if n % 2 else 1)
+                    self._ask(c, n, _KEPT if n % 2 else 1, silent_since)
             except OSError as e:
                 self.wrong.append(e)
 
-    def _ask(self, c, n, times):
+    def _ask(self, c, n, times, silent_since):
         for _ in range(times):
-            answer = c.get(self._path)
+            began = time.monotonic()
+            answer, silent = get_after_silence(c, self._path, silent_since)
+            if answer is None and silent >= QUIET:
+                return
             if answer is None or answer.status != 200 or not answer.complete:
                 self.wrong.append(answer)
                 return
+            silent_since = began
             self._counts[n] += 1
             if answer.header("Connection") == "close" or self._stop.is_set():
                 return

@@ -11,7 +11,7 @@ Threads, one a connection; fit for hundreds of connections, not for load.
 import dataclasses
 import re
 
-from .listener import Listener, linger_off
+from .listener import Listener, delivered, linger_off
 
 
 @dataclasses.dataclass
@@ -32,7 +32,7 @@ class Request:
 
 
 class Cut(Exception):
-    """Raised by a handler: end the connection now; reset=True with RST."""
+    """Raised by a handler: end the connection now; reset=True with RST, which takes away nothing that was sent."""
 
     def __init__(self, reset=False):
         super().__init__()
@@ -104,6 +104,7 @@ class Origin(Listener):
             self._requests(sock, number)
         except Cut as cut:
             if cut.reset:
+                delivered(sock)
                 linger_off(sock)
 
     def _requests(self, sock, number):

@@ -128,7 +128,7 @@ class Relay:
 
     # --- asking --------------------------------------------------------------------------------------------------
 
-    def api(self, method, path, body=None, timeout=5):
+    def api(self, method, path, body=None, timeout=20):
         """(status, parsed JSON) of the control API."""
         connection = _UnixConnection(self.control, timeout)
         try:
@@ -165,7 +165,7 @@ class Relay:
         """Runs regctl against this daemon: CompletedProcess."""
         return run([REGCTL, "-s", self.control, *args], timeout=timeout)
 
-    def admin(self, path, timeout=5):
+    def admin(self, path, timeout=20):
         """(status, text) of the admin endpoint."""
         connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=timeout)
         try:
@@ -176,7 +176,7 @@ class Relay:
             connection.close()
 
     def lines(self):
-        """Log lines as dicts (what is not JSON comes as {"raw": line})."""
+        """Log lines as dicts (what is not JSON comes as {"raw": line}); one that is being written is none yet."""
         found = []
         for line in self.process.text().split("\n")[:-1]:  # a line being written has no end yet
             try:
@@ -186,7 +186,7 @@ class Relay:
         return found
 
     def wait_log(self, pattern, timeout=10):
-        """Waits for a log line that matches."""
+        """Waits for a whole log line that matches: lines() has it then."""
         return self.process.wait_line(pattern, timeout)
 
     # --- what must hold -------------------------------------------------------------------------------------------
