@@ -60,19 +60,19 @@ def test_swap_reloads(mounted, origin):
         return origin.requests[-1].header("SAP-Connectivity-SCC-Location_ID")
     for n in (1, 2, 3):
         mounted.mount.swap(mounted.text + f"location_id = L{n}\n")
-        wait_until(lambda: reloads(mounted) == n, 20, f"reload {n}")
+        wait_until(lambda: reloads(mounted) == n, 30, f"reload {n}")
         # An old worker may still take a connection when its reload is counted.
         wait_until(lambda: shown() == f"L{n}", 10, "the old workers to leave")
 
 
 def test_swap_to_the_same_bytes_and_an_edit_in_place_do_not(mounted):
-    mounted.mount.swap(mounted.text)
-    (mounted.mount.dir / "other").write_text("x")
-    mounted.mount.swap(mounted.text + "location_id = L1\n")     # the first that counts
+    mounted.mount.swap(mounted.text + "location_id = L1\n")
     wait_until(lambda: reloads(mounted) == 1, 20, "the reload")
-    mounted.config.resolve().write_text(mounted.text + "location_id = L2\n")  # now nobody has a swap to look at any more
-    mounted.mount.swap(mounted.text + "location_id = L3\n")
-    wait_until(lambda: reloads(mounted) == 2, 20, "the next one")
+    mounted.config.resolve().write_text(mounted.text + "location_id = L2\n")  # there was one swap, and it was looked at
+    mounted.mount.swap(mounted.text + "location_id = L1\n")
+    (mounted.mount.dir / "other").write_text("x")
+    mounted.mount.swap(mounted.text + "location_id = L3\n")     # the next one that counts
+    wait_until(lambda: reloads(mounted) == 2, 30, "the next one")
     assert mounted.status()["generation"] == 3
 
 
@@ -148,18 +148,18 @@ def test_new_credentials_are_taken_over(guarded):
     guarded.good = basic("new")
     assert rawhttp.get(guarded.port, "/v2/").status == 503
     guarded.file.write_text(basic("new"))
-    guarded.wait_stat("regrelay_config_reloads_total", 1, result="ok")
+    guarded.wait_stat("regrelay_config_reloads_total", 1, timeout=30, result="ok")
     # A new generation knows nothing of the refusal; an old worker may still take a connection when its reload is counted.
     wait_until(lambda: rawhttp.get(guarded.port, "/v2/").status == 200, 10, "a good answer")
 
 
 def test_broken_credentials_are_refused_until_mended(guarded):
     guarded.file.write_text("nonsense")
-    guarded.wait_stat("regrelay_config_reloads_total", 1, result="failed")
+    guarded.wait_stat("regrelay_config_reloads_total", 1, timeout=30, result="failed")
     assert str(guarded.file) in guarded.status()["last_reload"]["error"]
     assert rawhttp.get(guarded.port, "/v2/").status == 200
     guarded.file.write_text(basic("old"))
-    guarded.wait_stat("regrelay_config_reloads_total", 1, result="ok")
+    guarded.wait_stat("regrelay_config_reloads_total", 1, timeout=30, result="ok")
     assert not guarded.status()["last_reload"]["error"]
 
 
