@@ -167,7 +167,7 @@ def test_drain_that_is_given_up_ends_with_75_and_goes_on(relay, origin):
     with rawhttp.Connection(relay.port, timeout=60) as c:
         c.request(BLOB)
         wait_until(lambda: pulls(relay), 20, "the pull")
-        assert relay.regctl("drain", "--wait", "--timeout", "300ms").returncode == 75
+        assert relay.regctl("drain", "--wait", "--timeout", "3s").returncode == 75
         assert relay.status()["state"] == "draining"
         go.set()
         assert c.answer().complete
