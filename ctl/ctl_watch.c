@@ -1,6 +1,7 @@
 /* A page that is printed anew every second.  Regctl. */
 #include "ctl_watch.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -57,13 +58,25 @@ static void print(const char *page, unsigned number, FILE *out)
 	(void)fflush(out);
 }
 
-/* NULL: *ret_status says with what it ends. */
-static json_t *ask(const struct ctl_options *o, enum control_call call, struct ctl_reply *reply, int *ret_status)
+static int ask_once(const struct ctl_options *o, enum control_call call, struct ctl_reply *reply, struct err *reterr)
 {
 	const struct ctl_question q = { .socket = o->socket, .call = call,
 		                        .deadline_ms = clock_now_ms() + (o->timeout_ms ? o->timeout_ms : ANSWER_MS) };
+
+	return ctl_ask(&q, reply, reterr);
+}
+
+/* NULL: *ret_status says with what it ends.  A daemon that hangs up without an answer is about to leave, as a rule: the next
+ * question tells. */
+static json_t *ask(const struct ctl_options *o, enum control_call call, struct ctl_reply *reply, int *ret_status)
+{
 	struct err e = { 0 };
-	int r = ctl_ask(&q, reply, &e);
+	int r = ask_once(o, call, reply, &e);
+
+	if (r == -ECONNRESET) {
+		(void)poll(NULL, 0, INTERVAL_MS);
+		r = ask_once(o, call, reply, &e);
+	}
 	json_t *root = r == 0 && reply->status == 200 ? json_loadb(reply->body, reply->n, 0, NULL) : NULL;
 
 	if (r < 0)

@@ -2,10 +2,11 @@
 import base64
 import json
 import re
+import signal
 import subprocess
 import threading
 
-from tools import rawhttp
+from tools import census, rawhttp
 from tools.origin import ok
 from tools.process import run, wait_until
 from tools.relay import REGCTL
@@ -120,6 +121,20 @@ def test_watch_prints_page_after_page_until_the_daemon_is_gone(relay, origin):
     assert "no daemon listens" in watch.stderr.read()
     watch.stdout.close()
     watch.stderr.close()
+    relay.start()
+
+
+def test_watch_whose_question_is_not_answered_sees_that_the_daemon_is_gone(relay):
+    watch = subprocess.Popen([REGCTL, "-s", relay.control, "pulls", "--watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert watch.stdout.readline() == "no pull is running\n"
+    relay.process.signal(signal.SIGSTOP)
+    wait_until(lambda: census.unix_clients(relay.control) > 0, 20, "the next question")
+    relay.process.signal(signal.SIGKILL)
+    relay.process.wait()
+    assert watch.wait(20) == 7 and "no daemon listens" in watch.stderr.read()
+    watch.stdout.close()
+    watch.stderr.close()
+    wait_until(lambda: not relay.process.leftovers(), 20, "the end of the workers")
     relay.start()
 
 
