@@ -45,7 +45,7 @@ class Link:
         self._writer.write(data)
         await self._drain(timeout)
 
-    async def end(self, reset=False, flush_timeout=1):
+    async def end(self, reset=False, flush_timeout=5):
         """Ends the connection after what was sent so far: with FIN, or RST."""
         if self._writer.transport.is_closing():
             return

@@ -116,7 +116,7 @@ def test_outage_with_503(blob):
 def test_outage_refused_for_a_while(blob):
     with blob.connect() as c:
         assert c.get("/v2/blob", host=VHOST).status == 200
-        blob.standin.outage("refuse", seconds=1)
+        blob.standin.outage("refuse", seconds=4)  # longer than the machine stands still before the next look
         assert c.rest() == b"" and c.eof == "reset"
     assert not ports.accepts(blob.standin.port)
     blob.standin.process.wait_port(blob.standin.port)
