@@ -106,7 +106,7 @@ class Stage:
 
     def pull(self, client, port, *, show=None, events=()):
         """Pulls the image; show: the name beside a line of progress; events: (share, function) in rising order, each
-        called once when that share of the image has come.  A Pull."""
+        called once when that share of the image has come, and the tunnel waits for it.  A Pull."""
         self._count += 1
         out = self.dir / f"out{self._count}"
         before, begin = self.standin.bytes_down(), time.monotonic()
@@ -116,18 +116,25 @@ class Stage:
                 self.talk.progress(show, self.standin.bytes_down() - before, self.image.total,
                                    time.monotonic() - begin, final)
 
+        waiting = [(before + int(share * self.image.total), event) for share, event in events]
+        self._hold(waiting)
         with Process(self.command(client, port, out), log=self.dir / f"pull{self._count}.log", name=client) as process:
-            waiting = list(events)
             while process.alive():
                 progress()
-                if waiting and self.standin.bytes_down() - before >= waiting[0][0] * self.image.total:
+                if waiting and self.standin.bytes_down() >= waiting[0][0]:
                     waiting.pop(0)[1]()
-                time.sleep(0.03)  # the pace of the display, and how late an event may be
+                    self._hold(waiting)
+                time.sleep(0.03)  # the pace of the display
             status, seconds = process.wait(), time.monotonic() - begin
             done = types.SimpleNamespace(returncode=status, stderr=process.text())
+        self._hold([])
         progress(final=True)
         words = (containerd if client == "ctr" else skopeo).reason(done)
         return Pull(status == 0, words, seconds, self.standin.bytes_down() - before, out)
+
+    def _hold(self, waiting):
+        """The next event finds the pull where it is to happen, however late it comes."""
+        self.standin.hold(waiting[0][0] if waiting else None)
 
     def same_digests(self, client, pull, port):
         """Is what the client has now what was pushed?  Forgets it, so that the next pull starts from nothing."""

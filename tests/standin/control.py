@@ -9,6 +9,8 @@
     POST   /v1/outage     {"how": "refuse" | "503", "seconds": 5}      null: until {"how": "none"}
     POST   /v1/cut        {"how": "fin" | "rst"}       every connection, now -> {"cut": 3}
     POST   /v1/stall      {"location": "", "seconds": 2}               the whole pipe
+    POST   /v1/hold       {"location": "", "at": 1000000}              the same, once so many bytes of answers have gone through
+                                                                       it, until it is told otherwise; null: not at all
 """
 import asyncio
 import dataclasses
@@ -72,7 +74,7 @@ class Control:
                 ("POST", "/v1/faults"): self._fault, ("DELETE", "/v1/faults"): self._no_faults,
                 ("POST", "/v1/tunnel"): self._tunnel, ("POST", "/v1/mapping"): self._mapping,
                 ("POST", "/v1/outage"): self._outage, ("POST", "/v1/cut"): self._cut,
-                ("POST", "/v1/stall"): self._stall}
+                ("POST", "/v1/stall"): self._stall, ("POST", "/v1/hold"): self._hold}
 
     async def _state(self, _values):
         proxy, audit = self._proxy, self._proxy.audit
@@ -148,6 +150,11 @@ class Control:
     async def _stall(self, values):
         for one in self._location(values).down:
             one.stall(float(values["seconds"]))
+        return {}
+
+    async def _hold(self, values):
+        for one in self._location(values).down:
+            one.hold(None if values["at"] is None else int(values["at"]))
         return {}
 
     def _location(self, values):

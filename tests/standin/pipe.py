@@ -15,6 +15,13 @@ class Pipe:
     def __init__(self, rtt=0.0, bandwidth=0.0):
         self.rtt, self.bandwidth, self.bytes = rtt, bandwidth, 0
         self._free = 0.0
+        self._held_at, self._moved = None, asyncio.Event()
+
+    def hold(self, at):
+        """Lets nothing in any more once so many bytes have crossed (a piece that is half-way does); None: goes on."""
+        self._held_at = at
+        self._moved.set()
+        self._moved = asyncio.Event()
 
     def stall(self, seconds):
         """Lets nothing in for so long, as a Cloud Connector that collects garbage does."""
@@ -22,6 +29,8 @@ class Pipe:
 
     async def cross(self, size):
         """Waits until size bytes are in the pipe; returns the time (of the loop) at which they come out."""
+        while self._held_at is not None and self.bytes >= self._held_at:
+            await self._moved.wait()
         now = asyncio.get_running_loop().time()
         self._free = max(now, self._free) + (size / self.bandwidth if self.bandwidth else 0)
         inside = self._free

@@ -166,6 +166,21 @@ def test_stall_of_the_whole_pipe(stage):
     assert time.monotonic() - begin >= 0.3
 
 
+def test_pipe_is_held_at_a_byte(stage):
+    s = stage(mbit=800)
+    s.backend.serve_blob("/v2/blob", bytes(2_000_000))
+    s.standin.hold(500_000)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pull = pool.submit(s.get, "/v2/blob")
+        wait_until(lambda: s.standin.bytes_down() >= 500_000, what="the pipe to be held")
+        assert not pull.done() and s.standin.bytes_down() < 500_000 + (64 << 10)
+        s.standin.hold(1_000_000)
+        wait_until(lambda: s.standin.bytes_down() >= 1_000_000, what="the next place")
+        assert not pull.done() and s.standin.bytes_down() < 1_000_000 + (64 << 10)
+        s.standin.hold(None)
+        assert len(pull.result().body) == 2_000_000
+
+
 @pytest.mark.parametrize("how", ["rst", "fin"])
 def test_client_that_does_not_read_is_cut(stage, how):
     s = stage(settings={"write_timeout": 0.2, "write_timeout_how": how})

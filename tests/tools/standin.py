@@ -168,6 +168,10 @@ class Standin:
         """Holds the whole pipe of a location for so long."""
         self.ask("POST", "/v1/stall", {"location": location, "seconds": seconds})
 
+    def hold(self, at, *, location=""):
+        """Lets no answers through the pipe of a location any more once bytes_down() is at or more; None: goes on."""
+        self.ask("POST", "/v1/hold", {"location": location, "at": at})
+
     def ask(self, method, path, values=None):
         """One call of the control port."""
         connection = http.client.HTTPConnection("127.0.0.1", self.control, timeout=10)
