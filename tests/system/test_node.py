@@ -112,7 +112,8 @@ def held_pull(node, endpoints, pod, path):
 
 def test_a_rolling_restart_loses_no_pull(start, node, path, tmp_path):
     _, registry, image = path
-    old, new = [start("old-1"), start("old-2")], []
+    delay = {"drain_delay": "5s"}  # who keeps the endpoints may stand still for a moment
+    old, new = [start("old-1", **delay), start("old-2", **delay)], []
     with Endpoints(node) as endpoints:
         endpoints.pods = old
         endpoints.wait(old)
@@ -120,7 +121,7 @@ def test_a_rolling_restart_loses_no_pull(start, node, path, tmp_path):
             pulls.more(4)
             for number, pod in enumerate(old, 1):
                 with held_pull(node, endpoints, pod, path) as held:
-                    new.append(start(f"new-{number}"))  # maxSurge 1, maxUnavailable 0: the new one is ready before
+                    new.append(start(f"new-{number}", **delay))  # maxSurge 1, maxUnavailable 0: the new one is ready before
                     endpoints.pods = [*old[number - 1:], *new]
                     endpoints.wait(endpoints.pods)
                     with pod.container.pre_stop() as hook:
@@ -192,7 +193,7 @@ def moved_there_and_back(service, pods, endpoints, pulls, tmp_path):
     endpoints.pods = service.select(pods)
     endpoints.wait([relay])
     pulls.more(4)
-    assert '"http.route":"blob"' in relay.container.process.text()
+    relay.container.process.wait_line('"http.route":"blob"')
     service.patch(patch_of("give-back", tmp_path))
     assert service.spec == first
     endpoints.pods = service.select(pods)

@@ -4,10 +4,12 @@ import json
 import os
 import re
 import threading
+import time
 
 import pytest
 from tools import machine, ports, rawhttp
 from tools.kernel import has_landlock
+from tools.load import QUIET, get_after_silence
 from tools.origin import Origin, ok
 from tools.process import find, run, wait_until
 from tools.relay import BUILD, TOP
@@ -81,9 +83,10 @@ class Unit:
 
     def serves(self):
         try:
-            return rawhttp.get(self.port, "/v2/").status == 200
+            answer = rawhttp.get(self.port, "/v2/")
         except OSError:
             return False
+        return answer is not None and answer.status == 200
 
 
 @pytest.fixture
@@ -147,7 +150,7 @@ def test_killed_master_is_restarted(unit, box):
 def test_stopped_master_trips_the_watchdog(unit, box):
     dropin = box.root / "etc/systemd/system/regrelay.service.d"
     dropin.mkdir(parents=True, exist_ok=True)
-    (dropin / "watchdog.conf").write_text("[Service]\nWatchdogSec=2s\n")
+    (dropin / "watchdog.conf").write_text("[Service]\nWatchdogSec=4s\n")
     try:
         box.run("systemctl", "daemon-reload", check=True)
         unit.ctl("start")
@@ -175,11 +178,12 @@ def test_restart_under_load_with_the_socket_unit_refuses_nobody(unit, box):
 
     def client():
         while not stop.is_set():
+            began = time.monotonic()
             try:
                 with rawhttp.Connection(unit.port, timeout=30) as c:
-                    answer = c.get("/v2/")
+                    answer, silent = get_after_silence(c, "/v2/", began)
                     count.append(1)
-                    if answer is None or answer.status != 200:
+                    if answer.status != 200 if answer else silent < QUIET:
                         wrong.append(answer)
             except OSError as e:
                 wrong.append(e)

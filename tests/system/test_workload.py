@@ -12,7 +12,7 @@ import pytest
 from tools import containerd, leftovers, manifest
 from tools.journey import Journey
 from tools.pod import NODE_PORT
-from tools.process import find, run, started_at
+from tools.process import find, run, started_at, wait_until
 from tools.workload import Workload
 
 
@@ -109,7 +109,7 @@ def test_a_workload_of_a_killed_run_can_be_ended(pulled, node):
             process.wait()
         assert started_at(pid) == born and leftovers.shims(str(c.socket))
         leftovers.end(workload.id)
-        assert started_at(pid) != born and not leftovers.shims(str(c.socket))
+        wait_until(lambda: started_at(pid) != born and not leftovers.shims(str(c.socket)), 10, "the end of container and shim")
         assert str(c.dir) not in pathlib.Path("/proc/self/mountinfo").read_text()
 
 

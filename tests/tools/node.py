@@ -71,7 +71,7 @@ class Endpoints:
 
     history: the lists of targets that were set.  error: what ended it, or None."""
 
-    PERIOD = 0.1  # seconds: the manifest's period, as much shorter as the test's drain_delay is
+    PERIOD = 0.1  # seconds: far below the drain_delay of a pod, within which it must see that one is not ready
 
     def __init__(self, node):
         self.node, self.pods, self.history, self.error = node, [], [], None
@@ -88,7 +88,7 @@ class Endpoints:
         except Exception as e:  # pylint: disable=broad-except
             self.error = e
 
-    def wait(self, pods, timeout=10):
+    def wait(self, pods, timeout=30):
         """Waits until the rule leads to these pods and no others."""
         wanted = [pod.target for pod in pods]
         wait_until(lambda: self.error or self.history[-1:] == [wanted], timeout, f"the endpoints {wanted}")
