@@ -64,7 +64,8 @@ def test_tls_is_measured(tmp_path, side):
 def test_a_narrow_tunnel_is_measured():
     if not nginx.available():
         pytest.skip("needs nginx")
-    done = bench("--relays", "regrelay", "--layer-mb", "2", "--clients", "4", "--stuck", "1", "--mbit", "32", what="tunnel")
+    done = bench("--relays", "regrelay", "--layer-mb", "4", "--clients", "4", "--stuck", "1", "--mbit", "32", "--most", "3",
+                 what="tunnel")
     assert done.returncode == 0, done.stdout + done.stderr
     tables = [cells(line) for line in done.stdout.splitlines() if line.startswith("| regrelay")]
     assert len(tables) == 2 and tables[0][2] == "1.00", done.stdout
