@@ -29,7 +29,7 @@ struct probe {
 
 struct probes {
 	struct loop *loop;
-	struct heritage h; /* the keeper's, but with nobody to wake: it is the keeper who finds the names */
+	struct heritage h; /* the keeper's, but who is woken is the keeper itself: it finds names and tokens */
 	struct upstream *upstream;
 	bool started;
 	uint64_t asked; /* probes so far */
@@ -177,7 +177,8 @@ struct probes *probes_new(struct loop *l, const struct heritage *h, struct err *
 	}
 	all->loop = l;
 	all->h = *h;
-	all->h.wakes = 0;
+	all->h.wake_others[0] = h->wake_fd;
+	all->h.wakes = 1;
 	all->upstream = upstream_new(l, &all->h, reterr);
 	if (!all->upstream) {
 		free(all);

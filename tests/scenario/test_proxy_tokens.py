@@ -229,6 +229,15 @@ def test_refused_token_is_renewed_at_once(start, standin, uaa):
     assert len(uaa.requests()) == 4
 
 
+def test_a_token_that_a_probe_finds_refused_is_renewed(tmp_path, start, standin, uaa, ca):
+    """Nobody pulls: the keeper's own exchange is the first to be refused, and the only one that says so."""
+    relay = start(credentials=uaa.bind(tmp_path / "binding"), ca_file=ca.certificate, probe_interval="200ms")
+    assert ping(relay).status == 200
+    standin.set(tokens_since=time.time())
+    wait_until(lambda: len(uaa.requests()) == 2, 10, "a forced renewal")
+    assert ping(relay).status == 200
+
+
 def test_rotated_secret_is_read_again(tmp_path, start, standin, uaa):
     relay = start()
     assert ping(relay).status == 200
