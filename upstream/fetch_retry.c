@@ -55,7 +55,7 @@ void fetch_expired(struct fetch *f)
 	else if (f->state == FETCH_LOGIN)
 		fetch_login_late(f, &e);
 	else if (f->state == FETCH_NAME)
-		fetch_error_set(&e, ERROR_PROXY_NAME, "no answer about the name within %s", budget);
+		fetch_error_set(&e, f->pool->proxy->direct ? ERROR_REGISTRY_NAME : ERROR_PROXY_NAME, "no answer about the name within %s", budget);
 	else if (f->state == FETCH_SOCKS || f->state == FETCH_CONNECT || f->state == FETCH_TLS)
 		fetch_error_set(&e, ERROR_UPSTREAM_TIMEOUT, "%s (waiting for %s)", budget, f->source.waits_for);
 	else if (e.id == ERROR_NONE) /* otherwise the last attempt knew more than that this one is slow */

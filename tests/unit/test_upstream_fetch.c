@@ -347,6 +347,19 @@ static void a_name_that_stays_unresolved_fails_with_the_budget(void **state)
 	pull_free(p);
 }
 
+static void without_a_proxy_it_is_the_registry_s_name_that_stays_unresolved(void **state)
+{
+	struct fixture *f = *state;
+
+	f->proxy.direct = true;
+	f->proxy.name_index = 4;
+	f->proxy.header_budget = 100;
+	fixture_begin(f);
+	struct taking *p = run(f, HTTP_GET);
+	assert_failed(f, p, ERROR_REGISTRY_NAME, "cannot resolve reg.corp:5000: no answer about the name within 100 ms");
+	pull_free(p);
+}
+
 /* --- errors of the path -------------------------------------------------------------------------------- */
 
 static void a_missing_mapping_is_told(void **state)
@@ -651,6 +664,7 @@ int main(void)
 		TEST(a_name_without_address_fails_and_wakes_the_keeper),
 		TEST(a_name_not_resolved_yet_is_waited_for),
 		TEST(a_name_that_stays_unresolved_fails_with_the_budget),
+		TEST(without_a_proxy_it_is_the_registry_s_name_that_stays_unresolved),
 		TEST(a_missing_mapping_is_told),
 		TEST(head_is_asked_again_for_its_text),
 		TEST(head_is_asked_again_on_a_new_connection_when_it_must),
