@@ -343,8 +343,11 @@ static bool take_offer(struct grant *g, const struct offer *o)
 {
 	if (own(g)->bearer && o->bearer)
 		return take_own(g);
-	if (!own(g)->bearer && o->bearer && (take_bearer(g, o) || !o->basic))
-		return g->kind == GRANT_TOKEN;
+	if (!own(g)->bearer && o->bearer) {
+		const bool taken = take_bearer(g, o);
+		if (taken || !o->basic)
+			return taken;
+	}
 	if (!own(g)->bearer && o->basic)
 		return take_own(g);
 	set_error(g, ERROR_LOGIN_REJECTED, own(g)->bearer ? "it takes no token" : "it offers neither Basic nor Bearer");

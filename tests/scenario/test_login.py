@@ -246,6 +246,16 @@ def test_credentials_go_to_no_other_token_server(registry, start, realm, id, say
     assert registry.shown() == [None] and len(registry.origin.requests) == 1
 
 
+def test_a_token_server_that_moves_to_one_that_is_not_listed(registry, start):
+    registry.bearer()
+    relay = start()
+    assert rawhttp.get(relay.port, MANIFEST).status == 200
+    registry.bearer("https://evil.corp/token")
+    answer = rawhttp.get(relay.port, MANIFEST)
+    assert answer.status == 503 and error(answer)[0] == "token-host-not-listed" and "evil.corp:443" in answer.reason
+    assert registry.shown() == [None, "Bearer token-1", "Bearer token-1"]
+
+
 def test_basic_where_the_token_server_is_not_listed(registry, start):
     registry.bearer("https://evil.corp/token", more=', Basic realm="r"')
     registry.good = {BASIC}
