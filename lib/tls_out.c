@@ -143,7 +143,7 @@ static int on_read(BIO *b, char *bytes, int n)
 
 	BIO_clear_retry_flags(b);
 	BIO_copy_next_retry(b); /* which adds to what is set */
-	o->drained = r < n;
+	o->drained = r < n && !BIO_get_ktls_recv(BIO_next(b)); /* where the kernel decrypts, a read brings one record */
 	return r;
 }
 

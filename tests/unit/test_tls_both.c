@@ -348,6 +348,64 @@ static void test_an_end_behind_a_full_socket(void **state)
 	assert_int_equal(recv(client.fd, &none, 1, 0), 0);
 }
 
+/* Stands before the socket's BIO and acts as that does when the kernel decrypts: a read brings one record, plain, behind its head. */
+static int kernel_read(BIO *b, char *bytes, int n)
+{
+	BIO *socket = BIO_next(b);
+	int r = BIO_read(socket, bytes, 5);
+
+	BIO_clear_retry_flags(b);
+	if (r == 5) {
+		const int length = (unsigned char)bytes[3] << 8 | (unsigned char)bytes[4];
+		assert_true(length + 5 <= n);
+		r += BIO_read(socket, bytes + 5, length);
+	}
+	BIO_copy_next_retry(b);
+	return r;
+}
+
+static int kernel_write(BIO *b, const char *bytes, int n)
+{
+	return BIO_write(BIO_next(b), bytes, n);
+}
+
+static long kernel_ctrl(BIO *b, int what, long number, void *pointer)
+{
+	return what == BIO_CTRL_GET_KTLS_RECV ? 1 : BIO_ctrl(BIO_next(b), what, number, pointer);
+}
+
+static BIO_METHOD *let_kernel_decrypt(const struct transport *t)
+{
+	BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_FILTER, "kernel");
+
+	assert_non_null(m);
+	assert_true(BIO_meth_set_read(m, kernel_read) && BIO_meth_set_write(m, kernel_write) && BIO_meth_set_ctrl(m, kernel_ctrl));
+	BIO *front = SSL_get_rbio(tls_layer_of(t)->ssl), *kernel = BIO_new(m), *socket = BIO_pop(front);
+	BIO_set_init(kernel, 1);
+	(void)BIO_push(front, BIO_push(kernel, socket));
+	return m;
+}
+
+/* A read brings one, whatever waits behind it: that it is short does not mean that the socket is empty. */
+static void test_records_that_the_kernel_decrypts(void **state)
+{
+	static const char two[] = "\x17\x03\x03\x00\x05" "GET /" "\x17\x03\x03\x00\x03" "v2/";
+	char got[64];
+
+	(void)state;
+	assert_true(SSL_CTX_set_max_proto_version(server_context->ctx, TLS1_2_VERSION));
+	open_both(0);
+	BIO_METHOD *kernel = let_kernel_decrypt(&server);
+	server.readable = true;
+	assert_int_equal(write(client.fd, two, sizeof(two) - 1), sizeof(two) - 1);
+	assert_int_equal(transport_read(&server, got, sizeof(got)), 8);
+	assert_memory_equal(got, "GET /v2/", 8);
+	assert_false(server.readable);
+	transport_reset(&client);
+	hang_up();
+	BIO_meth_free(kernel);
+}
+
 static void test_bytes_before_a_break_are_delivered_first(void **state)
 {
 	char got[16];
@@ -398,6 +456,7 @@ int main(void)
 		T(test_what_is_kept_for_all_is_bounded),
 		T(test_ends),
 		T(test_an_end_behind_a_full_socket),
+		T(test_records_that_the_kernel_decrypts),
 		T(test_bytes_before_a_break_are_delivered_first),
 		T(test_garbage_and_plain_http),
 		T(test_when_a_certificate_ends),
