@@ -108,9 +108,9 @@ ssize_t tls_writev(struct transport *t, const struct iovec *part, int parts)
 	} else if (sent < 0) {
 		return sent;
 	}
+	if (n < 0)
+		(void)!tls_out_send(&l->out); /* an alert: what is gathered must not wait for the next call, which is another's */
 	if (sum)
 		return (ssize_t)sum;
-	if (n < 0)
-		(void)!tls_out_send(&l->out); /* an alert */
 	return sent < 0 ? sent : n;
 }
