@@ -72,8 +72,9 @@ static void on_answer(struct lookup *l)
 		n->ttl_ms = l->ttl_ms;
 		change = known_good(&n->known, l->address, l->count, now_ms);
 	}
-	if (change != KNOWN_SAME) {
+	if (change != KNOWN_SAME)
 		log_change(n, change);
+	if (change != KNOWN_SAME || l->error[0]) { /* the entry was written anew: who found it half written waits to be woken */
 		heritage_wake(n->all->h);
 		if (n->all->listener)
 			n->all->listener(n->all->listener_owner);
