@@ -62,7 +62,7 @@ int token_answer_read(enum token_answer_kind kind, struct strview body, uint64_t
 	json_auto_t *root = load(body);
 	const json_t *value = kind == TOKEN_ANSWER_REGISTRY ? json_object_get(root, "token") : NULL;
 
-	if (!value)
+	if (json_string_length(value) == 0)
 		value = json_object_get(root, "access_token");
 	if (!json_is_object(root))
 		return err_set(reterr, -EINVAL, "answers with something else than JSON");

@@ -63,6 +63,8 @@ static void test_answers_of_registries(void **state)
 		{ "{\"token\":\"abc\"}", "abc", 60000 },
 		{ "{\"access_token\":\"abc\",\"expires_in\":300,\"issued_at\":\"2020-01-01T00:00:00Z\"}", "abc", 300000 },
 		{ "{\"access_token\":\"abd\",\"token\":\"abc\"}", "abc", 60000 },
+		{ "{\"access_token\":\"abc\",\"token\":null}", "abc", 60000 }, /* some write all that they know of */
+		{ "{\"access_token\":\"abc\",\"token\":\"\"}", "abc", 60000 },
 	};
 	struct token t;
 	struct err e;
