@@ -57,10 +57,11 @@ static int take_head(struct post_answer *a, struct buf *in)
 			return 0;
 		if (r != WIRE_DONE)
 			return refuse(a, "answers with no HTTP", a->wire.why);
-		const bool interim = a->head.status < 200;
 		buf_consume(in, a->head.bytes);
-		if (!interim)
+		if (a->head.status >= 200)
 			break;
+		if (++a->interim > POST_INTERIM_MAX)
+			return refuse(a, "answers with too many interim heads", "");
 		wire_init_response(&a->wire, &limits, false);
 	}
 	if (a->head.framing == HTTP_BODY_LENGTH && a->head.content_length > POST_BODY_MAX)

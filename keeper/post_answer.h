@@ -10,10 +10,12 @@
 
 #define POST_BODY_MAX (64 * 1024)
 #define POST_HEAD_MAX (16 * 1024)
+#define POST_INTERIM_MAX 8 /* 1xx heads before the final one */
 
 struct post_answer {
 	struct http_head head;   /* valid once in_body, but for its views */
 	bool in_body;            /* the head is there, interim ones (1xx) not counted */
+	unsigned interim;        /* of those */
 	const char *what, *why;  /* after a failure: words for a line, static; why may be "" */
 
 	struct wire wire;

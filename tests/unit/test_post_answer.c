@@ -118,6 +118,9 @@ static void test_refused(void **state)
 	(void)state;
 #define REFUSED(bytes, what) expect_refused(bytes, strlen(bytes), what)
 	REFUSED("SSH-2.0-OpenSSH_9.2\r\n\r\n", "answers with no HTTP");
+#define C "HTTP/1.1 100 Continue\r\n\r\n"
+	REFUSED(C C C C C C C C C, "answers with too many interim heads");
+#undef C
 	REFUSED("HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n", "answers with more than 64 KiB");
 	REFUSED("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "answers with a malformed or too large body");
 #undef REFUSED
