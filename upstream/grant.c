@@ -337,17 +337,25 @@ static bool take_own(struct grant *g)
 	return true;
 }
 
+/* User and password may go to a token server: true when that decides, for it can be asked (*ret_taken), or there is no other way. */
+static bool token_server_settles(struct grant *g, const struct offer *o, bool *ret_taken)
+{
+	if (own(g)->bearer || !o->bearer)
+		return false;
+	*ret_taken = take_bearer(g, o);
+	return *ret_taken || !o->basic;
+}
+
 /* A token that came with the file is shown to whoever asks for one; user and password go to a token server rather than to
  * the registry, when it offers both. */
 static bool take_offer(struct grant *g, const struct offer *o)
 {
+	bool taken;
+
 	if (own(g)->bearer && o->bearer)
 		return take_own(g);
-	if (!own(g)->bearer && o->bearer) {
-		const bool taken = take_bearer(g, o);
-		if (taken || !o->basic)
-			return taken;
-	}
+	if (token_server_settles(g, o, &taken))
+		return taken;
 	if (!own(g)->bearer && o->basic)
 		return take_own(g);
 	set_error(g, ERROR_LOGIN_REJECTED, own(g)->bearer ? "it takes no token" : "it offers neither Basic nor Bearer");
@@ -357,15 +365,17 @@ static bool take_offer(struct grant *g, const struct offer *o)
 bool grant_challenged(struct grant *g, uint32_t shown, const struct http_head *h)
 {
 	struct offer o;
+	bool taken;
 
 	if (shown != g->serial) /* meanwhile there is something else to show */
 		return true;
 	if (g->asking) /* somebody else was told the same */
 		return true;
-	if (shown && g->kind == GRANT_OWN) {
-		reject(g, "it answered 401");
-		return false;
-	}
 	offer_read(h, &o);
-	return take_offer(g, &o);
+	if (!shown || g->kind != GRANT_OWN)
+		return take_offer(g, &o);
+	if (token_server_settles(g, &o, &taken)) /* it has come to want tokens */
+		return taken;
+	reject(g, "it answered 401");
+	return false;
 }

@@ -256,6 +256,22 @@ def test_a_token_server_that_moves_to_one_that_is_not_listed(registry, start):
     assert registry.shown() == [None, "Bearer token-1", "Bearer token-1"]
 
 
+def test_a_registry_that_comes_to_want_tokens(registry, start):
+    relay = start()
+    assert rawhttp.get(relay.port, MANIFEST).status == 200
+    registry.bearer()
+    assert rawhttp.get(relay.port, MANIFEST).status == 200
+    assert registry.shown() == [None, BASIC, BASIC, "Bearer token-1"]
+
+
+def test_a_registry_that_comes_to_want_tokens_of_nobody_we_know(registry, start):
+    relay = start()
+    assert rawhttp.get(relay.port, MANIFEST).status == 200
+    registry.bearer("https://evil.corp/token")
+    answer = rawhttp.get(relay.port, MANIFEST)
+    assert answer.status == 503 and error(answer)[0] == "token-host-not-listed" and "evil.corp:443" in answer.reason
+
+
 def test_basic_where_the_token_server_is_not_listed(registry, start):
     registry.bearer("https://evil.corp/token", more=', Basic realm="r"')
     registry.good = {BASIC}
