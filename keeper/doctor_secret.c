@@ -72,6 +72,12 @@ static bool path_covers(struct strview path, struct strview repository)
 	return path.n == 0 || (sv_starts(repository, path) && (repository.n == path.n || repository.p[path.n] == '/'));
 }
 
+/* What the kubelet falls back to for docker.io: the key that `docker login` writes. */
+static bool is_of_hub(const struct key *k, const char *host)
+{
+	return strcmp(host, "docker.io") == 0 && k->path.n == 0 && sv_eq(k->host, SV("index.docker.io"));
+}
+
 static void list_key(struct doctor_secret *s, const char *key)
 {
 	const size_t used = strlen(s->keys), n = strlen(key);
@@ -166,12 +172,14 @@ int doctor_secret_find(json_t *auths, const char *host, struct strview repositor
 	for (void *i = json_object_iter(auths); i; i = json_object_iter_next(auths, i)) {
 		const char *text = json_object_iter_key(i);
 		const struct key k = read_key(text);
+		const bool covers = host_covers(k.host, sv_str(host)) && path_covers(k.path, repository);
+		const size_t n = covers ? k.host.n + k.path.n : 0;
 		list_key(&s, text);
-		if (!host_covers(k.host, sv_str(host)) || !path_covers(k.path, repository))
+		if (!covers && !is_of_hub(&k, host))
 			continue;
-		if (!best || k.host.n + k.path.n > best_n) {
+		if (!best || n > best_n) {
 			best = json_object_iter_value(i);
-			best_n = k.host.n + k.path.n;
+			best_n = n;
 		}
 	}
 	s.fits = best != NULL;

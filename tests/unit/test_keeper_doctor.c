@@ -98,6 +98,9 @@ static void keys_of_pull_secrets(void **state)
 		{ "*", "localhost", "a", true },
 		{ "[::1]:1", "[::1]:1", "a", true },
 		{ "", "localhost:1", "a", false },
+		{ "https://index.docker.io/v1/", "docker.io", "team/app", true },
+		{ "https://index.docker.io/v1/", "localhost:1", "team/app", false },
+		{ "https://index.docker.io/other", "docker.io", "team/app", false },
 	};
 	struct doctor_secret s;
 
