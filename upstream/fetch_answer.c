@@ -255,6 +255,8 @@ void fetch_judge(struct fetch *f)
 	if (e.id == ERROR_UPSTREAM_ERROR && h->status != 503 && f->rq.method == HTTP_POST) /* as in broke() */
 		v.retry = false;
 	classify_detail(h, seen, e.detail);
+	if (e.id == ERROR_PROXY_TOKEN && f->pool->proxy->basic)
+		e.id = ERROR_PROXY_CREDENTIALS_REFUSED;
 	if (e.id == ERROR_PROXY_TOKEN && f->pool->token) {
 		fetch_token_refused(f, &e);
 		return;

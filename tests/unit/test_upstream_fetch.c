@@ -362,6 +362,25 @@ static void without_a_proxy_it_is_the_registry_s_name_that_stays_unresolved(void
 
 /* --- errors of the path -------------------------------------------------------------------------------- */
 
+#define NOT_AUTHENTICATED "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+
+static void a_proxy_that_is_shown_nothing_wants_a_token(void **state)
+{
+	fixture_begin(*state);
+	run_error(*state, HTTP_GET, NOT_AUTHENTICATED, 1, ERROR_PROXY_TOKEN, "wants a token: set auth");
+}
+
+static void a_proxy_that_is_shown_a_password_refuses_it(void **state)
+{
+	static char value[] = "Basic dTpw";
+	struct conf_login basic = { .value = value };
+	struct fixture *f = *state;
+
+	f->proxy.basic = &basic;
+	fixture_begin(f);
+	run_error(f, HTTP_HEAD, NOT_AUTHENTICATED, 1, ERROR_PROXY_CREDENTIALS_REFUSED, "refuses our credentials");
+}
+
 static void a_missing_mapping_is_told(void **state)
 {
 	fixture_begin(*state);
@@ -665,6 +684,8 @@ int main(void)
 		TEST(a_name_not_resolved_yet_is_waited_for),
 		TEST(a_name_that_stays_unresolved_fails_with_the_budget),
 		TEST(without_a_proxy_it_is_the_registry_s_name_that_stays_unresolved),
+		TEST(a_proxy_that_is_shown_nothing_wants_a_token),
+		TEST(a_proxy_that_is_shown_a_password_refuses_it),
 		TEST(a_missing_mapping_is_told),
 		TEST(head_is_asked_again_for_its_text),
 		TEST(head_is_asked_again_on_a_new_connection_when_it_must),
