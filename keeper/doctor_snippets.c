@@ -7,6 +7,8 @@
 /* As the administration of the Cloud Connector asks for it, in its order. */
 static void mapping(struct doctor_report *r, const char *internal, const char *virtual, const char *resource)
 {
+	if (r->registry->proxy->direct || r->registry->proxy->protocol == CONF_PROTOCOL_CONNECT)
+		return; /* there is none on the way */
 	if (r->registry->proxy->protocol == CONF_PROTOCOL_SOCKS5) { /* bytes go through as they are */
 		doctor_report_snippet(r, "Cloud Connector, Cloud To On-Premise, Access Control: a mapping of the virtual host",
 		                      "Back-end Type  Non-SAP System\n"

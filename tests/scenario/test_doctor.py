@@ -415,6 +415,16 @@ def test_a_certificate_that_is_not_trusted(start_relay, site, kind):
     assert_broken(answer, "registry", "tls-failed", "it is for other.corp", "tls_name")
 
 
+@pytest.mark.parametrize("kind", ways.KINDS)
+def test_a_mapping_is_asked_for_only_where_there_is_a_cloud_connector(start_relay, site, kind):
+    site.origin.answer("/v2/", ok(status="401 Unauthorized", headers=[("WWW-Authenticate", 'Bearer realm="https://auth.corp/t"')]))
+    _, document = asked(start_relay(**site.way(kind)), "--json", "doctor")
+    assert steps(document)["challenge"]["error"] == "token-host-not-listed"
+    texts = [one["text"] for one in document["snippets"]]
+    assert any("token_hosts = auth.corp:443" in text for text in texts)
+    assert any("Back-end Type" in text for text in texts) == (kind == "socks5")
+
+
 def test_a_mapping_that_is_missing_is_one_of_bytes(start_relay, site):
     relay = start_relay(**site.way("socks5"))
     site.standin.ask("POST", "/v1/mapping", {"host": ways.HOST, "exposed": False})
