@@ -30,8 +30,9 @@ struct doctor_secret {
 };
 
 /* Looks for the key that covers host/repository as the kubelet does: scheme and a path /v1/ or /v2/ do not count, host and
- * port must be equal ('*' stands for a label or a part of one), and a path must be the repository's or a parent's.  The longest
- * key wins; for docker.io that of index.docker.io serves when no other does.  0 or -ENOMEM; *ret is the caller's (doctor_secret_done). */
+ * port must be equal ('*' stands for a label or a part of one), and the repository must begin with the path, be it in the
+ * middle of a component.  The longest key wins; for docker.io that of index.docker.io serves when no other does.  0 or
+ * -ENOMEM; *ret is the caller's (doctor_secret_done). */
 MUST_CHECK int doctor_secret_find(json_t *auths, const char *host, struct strview repository, struct doctor_secret *ret);
 void doctor_secret_done(struct doctor_secret *s);
 

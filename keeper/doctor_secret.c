@@ -9,7 +9,7 @@
 
 #define LABEL_MAX 64
 
-/* A key taken apart: what is before the first '/', and the path without slashes at its ends. */
+/* A key taken apart: what is before the first '/', and what is behind it. */
 struct key {
 	struct strview host, path;
 };
@@ -26,8 +26,6 @@ static struct key read_key(const char *text)
 	(void)sv_cut(&s, '/', &k.host);
 	if (sv_starts(s, SV("v1/")) || sv_starts(s, SV("v2/")))
 		s = sv_from(s, 3);
-	while (s.n && s.p[s.n - 1] == '/')
-		s.n--;
 	k.path = s;
 	return k;
 }
@@ -65,11 +63,6 @@ static bool host_covers(struct strview pattern, struct strview host)
 			return false;
 	}
 	return pattern.n == 0 && host.n == 0;
-}
-
-static bool path_covers(struct strview path, struct strview repository)
-{
-	return path.n == 0 || (sv_starts(repository, path) && (repository.n == path.n || repository.p[path.n] == '/'));
 }
 
 /* What the kubelet falls back to for docker.io: the key that `docker login` writes. */
@@ -172,7 +165,7 @@ int doctor_secret_find(json_t *auths, const char *host, struct strview repositor
 	for (void *i = json_object_iter(auths); i; i = json_object_iter_next(auths, i)) {
 		const char *text = json_object_iter_key(i);
 		const struct key k = read_key(text);
-		const bool covers = host_covers(k.host, sv_str(host)) && path_covers(k.path, repository);
+		const bool covers = host_covers(k.host, sv_str(host)) && sv_starts(repository, k.path);
 		const size_t n = covers ? k.host.n + k.path.n : 0;
 		list_key(&s, text);
 		if (!covers && !is_of_hub(&k, host))

@@ -82,7 +82,10 @@ static void keys_of_pull_secrets(void **state)
 		{ "localhost:30085/v2/team", "localhost:30085", "team/app", true },
 		{ "localhost:30085/team", "localhost:30085", "team/app", true },
 		{ "localhost:30085/team/app", "localhost:30085", "team/app", true },
-		{ "localhost:30085/tea", "localhost:30085", "team/app", false },
+		{ "localhost:30085/team/", "localhost:30085", "team/app", true },
+		{ "localhost:30085/tea", "localhost:30085", "team/app", true }, /* the kubelet compares bytes, not components */
+		{ "localhost:30085/tea/", "localhost:30085", "team/app", false },
+		{ "localhost:30085/app", "localhost:30085", "team/app", false },
 		{ "localhost:30085/team/app/x", "localhost:30085", "team/app", false },
 		{ "localhost", "localhost:30085", "team/app", false },
 		{ "localhost:30086", "localhost:30085", "team/app", false },
