@@ -84,7 +84,7 @@ static void on_connection(struct watch *w, uint32_t events)
 
 int admin_open(struct admin *a, struct err *reterr)
 {
-	if (a->open)
+	if (a->open || a->left)
 		return 0;
 	int r = listeners_join(a);
 	if (r < 0)
@@ -100,6 +100,18 @@ void admin_close(struct admin *a)
 	a->open = false;
 	loop_timer_stop(&a->pause);
 	listeners_leave(a);
+}
+
+void admin_leave(struct admin *a)
+{
+	const struct heritage *h = a->clients.h;
+
+	admin_close(a);
+	for (unsigned i = 0; !a->left && i < h->admins; i++) {
+		int fd = h->admin_fd[i];
+		close_p(&fd);
+	}
+	a->left = true;
 }
 
 void admin_done(struct admin *a)

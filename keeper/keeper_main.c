@@ -69,7 +69,7 @@ static void retire(struct keeper *k)
 {
 	struct msg m = { .head.type = MSG_CLOSED };
 
-	admin_close(&k->admin);
+	admin_leave(&k->admin);
 	probes_stop(k->probes);
 	(void)tell(k, &m);
 }

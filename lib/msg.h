@@ -51,7 +51,7 @@ struct msg_kick {
 struct msg_serve {
 	uint32_t unused;
 };
-/* Keeper: its generation is being replaced: close admin and probes, say CLOSED, keep names and tokens. */
+/* Keeper: its generation is being replaced: close admin and probes for good, say CLOSED, keep names and tokens. */
 struct msg_retire {
 	uint32_t unused;
 };

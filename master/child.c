@@ -160,7 +160,7 @@ static int verb_fork(struct slot *s)
 		return r;
 	}
 	s->pid = r;
-	c->closed = s->keeper && g->phase >= GENERATION_RETIRING; /* then it is never told to serve */
+	c->closed = s->keeper && g->replaced; /* then it is never told to serve */
 	return 0;
 }
 

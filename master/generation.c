@@ -116,12 +116,13 @@ static void retiring_moved(struct generation *g)
 
 void generation_moved(struct generation *g, struct child *c, enum slot_state was)
 {
+	/* One that was born anew: probes and metrics go on while a daemon drains or stops, too. */
+	if (g->phase != GENERATION_STARTING && !g->replaced && c->slot.keeper && c->slot.state == SLOT_SERVING)
+		child_send(c, MSG_SERVE);
 	if (g->phase == GENERATION_STARTING)
 		starting_moved(g, c, was);
 	else if (g->phase == GENERATION_RETIRING || (g->phase == GENERATION_IDLE && !g->keeps_keeper))
 		retiring_moved(g);
-	else if (c->slot.keeper && c->slot.state == SLOT_SERVING)
-		child_send(c, MSG_SERVE);
 	if (g->phase != GENERATION_GONE)
 		g->calls->moved(g);
 }
@@ -157,6 +158,19 @@ void generation_retire(struct generation *g, uint64_t deadline_ms, bool keep_kee
 	generation_closed(g);
 	if (g->phase == GENERATION_RETIRING)
 		retiring_moved(g);
+}
+
+void generation_replace(struct generation *g)
+{
+	g->replaced = true;
+	child_send(&g->keeper, MSG_RETIRE);
+	listeners_close(&g->admin); /* an address that the newer one has not is free again */
+}
+
+void generation_give_up(struct generation *g)
+{
+	g->replaced = true;
+	generation_retire(g, clock_now_ms() + g->conf->master.drain_timeout, false);
 }
 
 void generation_release(struct generation *g)

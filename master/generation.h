@@ -55,6 +55,7 @@ struct generation {
 	const struct master_children *children;
 	struct generation_calls *calls;
 	bool keeps_keeper; /* when RETIRING */
+	bool replaced;     /* another one has the admin port, or keeps it: none for this keeper */
 	unsigned workers;
 	struct child worker[GENERATION_WORKERS];
 	struct child keeper;
@@ -84,6 +85,11 @@ void generation_start(struct generation *g);
 void generation_retire(struct generation *g, uint64_t deadline_ms, bool keep_keeper);
 /* Lets the keeper of one that was retired with keep_keeper go, now or when the last worker has gone. */
 void generation_release(struct generation *g);
+/* A newer one serves: the keeper leaves the admin port, for good and in all its respawns. */
+void generation_replace(struct generation *g);
+/* It shall not serve after all: as generation_retire, without an admin port.  Workers that were READY have taken clients from
+ * the listeners that all share; these are served to their end. */
+void generation_give_up(struct generation *g);
 /* Kills all children. */
 void generation_kill(struct generation *g);
 /* The child with that pid, or NULL. */

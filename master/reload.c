@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "candidate.h"
-#include "child.h"
 #include "clock.h"
 #include "exitcode.h"
 #include "log.h"
@@ -267,7 +266,7 @@ bool reload_served(struct master *m, struct generation *g)
 	reload_adopt(m, g);
 	r->next = NULL;
 	r->old = old;
-	child_send(&old->keeper, MSG_RETIRE);
+	generation_replace(old);
 	if (sd_event_add_time_relative(m->event, &r->patience, CLOCK_MONOTONIC, HANDOVER_MS * 1000, 1000, on_handover_late, m) < 0)
 		hand_over(m);
 	generation_retire(old, clock_now_ms() + old->conf->master.drain_timeout, false);
@@ -286,8 +285,8 @@ bool reload_failed(struct master *m, struct generation *g, int exit, const char 
 
 	if (g != r->next)
 		return false;
-	r->next = NULL; /* before the kill: its end is not news */
-	generation_kill(g);
+	r->next = NULL; /* before the rest: its end is not news */
+	generation_give_up(g);
 	refuse(m, exit == EXITCODE_CONFIG ? 422 : 409, exit == EXITCODE_CONFIG ? EXITCODE_CONFIG : EXITCODE_FAILED, NULL, why);
 	return true;
 }
@@ -311,7 +310,7 @@ void reload_abort(struct master *m, const char *why)
 	r->again = false;
 	r->next = NULL;
 	if (next)
-		generation_kill(next);
+		generation_give_up(next);
 	settle(m, &a);
 	master_answer(&r->later, &a);
 }

@@ -1,7 +1,6 @@
 /* Undrain: a drained daemon serves again, with the file as it is now.  Master.  There is nothing running that an error in it
  * could spare, but it stays drained then. */
 #include "candidate.h"
-#include "child.h"
 #include "exitcode.h"
 #include "log.h"
 #include "master_impl.h"
@@ -62,7 +61,7 @@ bool undrain_served(struct master *m, struct generation *g)
 	reload_adopt(m, g);
 	m->undraining = NULL;
 	m->state = MASTER_SERVING;
-	child_send(&old->keeper, MSG_RETIRE);
+	generation_replace(old);
 	generation_release(old);
 	return true;
 }
@@ -78,8 +77,8 @@ bool undrain_failed(struct master *m, struct generation *g, int exit, const char
 {
 	if (g != m->undraining)
 		return false;
-	m->undraining = NULL; /* before the kill: its end is not news */
-	generation_kill(g);
+	m->undraining = NULL; /* before the rest: its end is not news */
+	generation_give_up(g);
 	refuse(m, exit == EXITCODE_CONFIG, NULL, why);
 	return true;
 }
@@ -87,6 +86,9 @@ bool undrain_failed(struct master *m, struct generation *g, int exit, const char
 void undrain_abort(struct master *m, const char *why)
 {
 	struct view_answer a = master_answer_make(m, 409, EXITCODE_FAILED, why);
+	struct generation *g = m->undraining;
 
 	answer_all(m, &a);
+	if (g)
+		generation_give_up(g);
 }

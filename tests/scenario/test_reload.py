@@ -1,5 +1,7 @@
 """Reload, drain, undrain and stop: nothing running is lost, nothing wrong is taken, and one can see what is."""
 import concurrent.futures
+import contextlib
+import http.client
 import itertools
 import os
 import re
@@ -14,9 +16,16 @@ from tools import ports, rawhttp
 from tools.load import QUIET, Load, get_after_silence
 from tools.origin import ok
 from tools.process import AS_NOBODY, find, run, wait_until
-from tools.relay import REGRELAYD, is_sanitized
+from tools.relay import REGCTL, REGRELAYD, is_sanitized
 
 BLOB = "/v2/team/app/blobs/sha256:" + "a" * 64
+
+
+def strace(test):
+    """For a test that makes the daemon slow somewhere."""
+    if is_sanitized():
+        return pytest.mark.skip(reason="sanitizers do not share a process with a tracer")(test)
+    return pytest.mark.skipif(not find("strace"), reason="strace is not installed")(test)
 
 
 def edit(relay, old, new):
@@ -36,6 +45,12 @@ def hold_blob(origin, size):
         send(b"x" * (size - size // 2))
     origin.route(re.escape(BLOB), handler)
     return go
+
+
+def answers(relay, path):
+    """Does somebody answer on the admin port?"""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        return bool(relay.admin(path, timeout=1))
 
 
 def generations(relay):
@@ -257,6 +272,29 @@ def test_listeners_follow_and_a_taken_port_is_refused(relay, origin):
     assert rawhttp.get(relay.port, "/v2/").status == 200
 
 
+def test_the_admin_address_follows_and_can_come_back(relay, origin):
+    """Nobody accepts on the old one any more, so it must be closed, though a pull of the old generation runs on."""
+    go = hold_blob(origin, 1 << 20)
+    old, new = relay.admin_port, ports.free_port()
+    with rawhttp.Connection(relay.port) as c:
+        c.request(BLOB)
+        origin.wait(lambda: origin.requests)
+        edit(relay, f"address = 127.0.0.1:{old}", f"address = 127.0.0.1:{new}")
+        assert relay.regctl("reload").returncode == 0
+        relay.admin_port = new
+        assert relay.admin("/readyz")[0] == 200
+        wait_until(lambda: not ports.accepts(old), 10, "the old admin port to close")
+        keeper = relay.status()["keeper_pid"]
+        edit(relay, f"address = 127.0.0.1:{new}", f"address = 127.0.0.1:{old}")
+        done = relay.regctl("reload")
+        assert done.returncode == 0, done.stderr
+        relay.admin_port = old
+        assert relay.admin("/readyz")[0] == 200 and relay.status()["keeper_pid"] != keeper
+        assert generations(relay) == {1, 3} or generations(relay) == {1, 2, 3}
+        go.set()
+        assert c.answer().complete
+
+
 def test_a_port_that_is_our_own_is_told_as_such(relay):
     edit(relay, f"address = 127.0.0.1:{relay.port}", f"address = 0.0.0.0:{relay.port}")
     done = relay.regctl("reload")
@@ -305,8 +343,7 @@ def test_reload_that_may_make_no_process_ends_in_time(start_as_nobody, origin):
     assert relay.regctl("reload").returncode == 0
 
 
-@pytest.mark.skipif(not find("strace"), reason="strace is not installed")
-@pytest.mark.skipif(is_sanitized(), reason="sanitizers do not share a process with a tracer")
+@strace
 def test_reload_whose_workers_hang_ends_in_time(start_relay, origin, tmp_path):
     relay = start_relay(proxy=origin.address, settings={"master": {"reload_timeout": "30s"}})
     origin.answer("/v2/", ok())
@@ -326,6 +363,51 @@ def test_reload_whose_workers_hang_ends_in_time(start_relay, origin, tmp_path):
     assert rawhttp.get(relay.port, "/v2/").status == 200
     edit(relay, "reload_timeout = 1s", "reload_timeout = 30s")
     assert relay.regctl("reload").returncode == 0
+
+
+@contextlib.contextmanager
+def slow_keepers(relay, tmp_path):
+    """Keepers that are born meanwhile get ready late: they look where resolv.conf is."""
+    tracer = subprocess.Popen([find("strace"), "-f", "-o", tmp_path / "trace", "-p", str(relay.process.pid), "-e", "trace=/^readlink",
+                               "-P", "/etc/resolv.conf", "-e", "inject=/^readlink:delay_enter=3s"], stderr=subprocess.PIPE, text=True)
+    try:
+        for line in tracer.stderr:
+            if "attached" in line:
+                break
+        yield
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(20)
+        tracer.stderr.close()
+
+
+@strace
+def test_whom_a_generation_took_that_is_refused_is_served(start_relay, origin, tmp_path):
+    """Its workers accept before its keeper is ready."""
+    relay = start_relay(proxy=origin.address, settings={"master": {"reload_timeout": "1s"}})
+    size = 1 << 20
+    go = hold_blob(origin, size)
+    before = relay.worker_pids()
+    with slow_keepers(relay, tmp_path):
+        reload = subprocess.Popen([REGCTL, "-s", relay.control, "reload"], stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: [w["state"] for w in relay.workers() if w["generation"] == 2] == ["serving"] * 2, 10, "new workers")
+        for pid in before:                              # so that they do not take it
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            with rawhttp.Connection(relay.port) as c:
+                c.request(BLOB)
+                origin.wait(lambda: origin.requests)
+                assert reload.wait(10) == 1 and "keeper: was not ready after 1000 ms" in reload.stderr.read()
+                go.set()
+                answer = c.answer()
+        finally:
+            for pid in before:
+                os.kill(pid, signal.SIGCONT)
+            reload.stderr.close()
+    assert answer.complete and len(answer.body) == size
+    wait_until(lambda: relay.worker_pids() == before, 10, "the new ones to be gone")
+    assert relay.admin("/readyz")[0] == 200
+    wait_until(lambda: relay.regctl("reload").returncode == 0, 20, "a reload")
 
 
 # --- drain and undrain --------------------------------------------------------------------------------------------------
@@ -383,6 +465,33 @@ def test_undrain_reads_the_file_as_a_reload_does(start_relay, origin):
     assert relay.status()["last_reload"] == {**relay.status()["last_reload"], "result": "ok", "error": None}
     assert relay.stat("regrelay_config_last_reload_successful") == 1
     assert rawhttp.get(relay.port, "/v2/").status == 200
+
+
+def kill_keeper(relay):
+    keeper = relay.status()["keeper_pid"]
+    os.kill(keeper, signal.SIGKILL)
+    wait_until(lambda: relay.status()["keeper_pid"] not in (0, None, keeper), 10, "a new keeper")
+
+
+def test_a_keeper_that_dies_in_a_drain_is_replaced_by_one_that_answers(relay, origin):
+    """Whoever probes must not take a daemon that drains for a dead one."""
+    go = hold_blob(origin, 1 << 20)
+    with rawhttp.Connection(relay.port) as c:
+        c.request(BLOB)
+        origin.wait(lambda: origin.requests)
+        assert relay.regctl("drain").returncode == 0
+        kill_keeper(relay)
+        wait_until(lambda: answers(relay, "/livez"), 10, "an answer of the new keeper")
+        assert relay.status()["state"] == "draining"
+        assert relay.admin("/livez")[0] == 200 and relay.admin("/readyz")[0] == 503
+        go.set()
+        assert c.answer().complete
+    wait_until(lambda: relay.status()["state"] == "drained", 10, "the end of the drain")
+    kill_keeper(relay)
+    wait_until(lambda: answers(relay, "/livez"), 10, "an answer of the new keeper")
+    assert relay.admin("/livez")[0] == 200 and relay.admin("/readyz")[0] == 503
+    assert relay.regctl("undrain").returncode == 0
+    wait_until(lambda: relay.admin("/readyz")[0] == 200, 10, "ready again")
 
 
 def test_drain_delay_goes_on_accepting(start_relay, origin):
