@@ -100,8 +100,11 @@ static int run_drain(struct master *m, const struct asked *q, struct control_ans
 	if (!read_flag(q->body, "wait", &wait))
 		return control_answer_error(a, 400, NULL, "the body must be {\"wait\": true or false}, or empty");
 	log_asked(q, "drain");
-	view_drain(m, wait ? q->waiter : NULL);
-	return wait ? CONTROL_LATER : control_answer_make(a, 200, NULL, json_pack("{s:s}", "result", "draining"));
+	const char *refused = view_drain(m, wait ? q->waiter : NULL);
+	if (wait)
+		return CONTROL_LATER;
+	return refused ? control_answer_error(a, 409, NULL, refused)
+	               : control_answer_make(a, 200, NULL, json_pack("{s:s}", "result", "draining"));
 }
 
 static int run_undrain(struct master *m, const struct asked *q, struct control_answer *a)

@@ -71,7 +71,8 @@ void stop_begin(struct master *m, bool now);
 void stop_moved(struct master *m);
 /* Ends the loop with that status once nothing is left. */
 void stop_failed(struct master *m, int status);
-void drain_begin(struct master *m, struct view_waiter *w);
+/* NULL; or why not (static text), which w (NULL = nobody) was answered with. */
+const char *drain_begin(struct master *m, struct view_waiter *w);
 
 /* undrain.c */
 void undrain_begin(struct master *m, struct view_waiter *w);
@@ -80,12 +81,13 @@ void undrain_begin(struct master *m, struct view_waiter *w);
 bool undrain_served(struct master *m, struct generation *g);
 void undrain_answer(struct master *m);
 bool undrain_failed(struct master *m, struct generation *g, int exit, const char *why);
-/* Answers who waits for it, because of a stop. */
+/* Ends it, because of a stop or a drain, and answers who waits for it. */
 void undrain_abort(struct master *m, const char *why);
 
 /* notify.c: tells the service manager; does nothing without one. */
 void notify_ready(const struct master *m);
 void notify_reloading(void);
+void notify_draining(void); /* also of a reload that ends with that */
 void notify_drained(void);
 void notify_extend(void);
 void notify_stopping(const struct master *m);

@@ -25,6 +25,12 @@ void notify_stopping(const struct master *m)
 	(void)sd_notify(0, "STOPPING=1\nSTATUS=Finishing running pulls");
 }
 
+/* READY, too: a reload that was under way is over. */
+void notify_draining(void)
+{
+	(void)sd_notify(0, "READY=1\nSTATUS=Draining: finishing running pulls");
+}
+
 void notify_drained(void)
 {
 	(void)sd_notify(0, "STATUS=Drained: accepting nothing until undrain or stop");

@@ -99,6 +99,8 @@ static void begin(struct master *m)
 
 	m->state = MASTER_DRAINING;
 	reload_abort(m, "the daemon drains");
+	if (!m->stopping)
+		notify_draining();
 	master_publish(m);
 	if (delay_ms == 0
 	    || sd_event_add_time_relative(m->event, &m->delay, CLOCK_MONOTONIC, delay_ms * 1000, 1000, on_delay, m) < 0)
@@ -114,21 +116,33 @@ static void kill_all(struct master *m)
 	stop_moved(m);
 }
 
-void drain_begin(struct master *m, struct view_waiter *w)
+/* Drained, but an undrain runs: its workers may have taken clients already. */
+static void drain_again(struct master *m)
+{
+	m->state = MASTER_DRAINING;
+	undrain_abort(m, "the daemon drains");
+	stop_moved(m);
+}
+
+const char *drain_begin(struct master *m, struct view_waiter *w)
 {
 	if (m->stopping || m->state == MASTER_STARTING) {
-		master_refuse(m, w, m->stopping ? "the daemon is stopping" : "the daemon is starting");
-		return;
+		const char *why = m->stopping ? "the daemon is stopping" : "the daemon is starting";
+		master_refuse(m, w, why);
+		return why;
 	}
 	if (w)
 		list_append(&m->drain_waiters, &w->node);
-	if (m->state == MASTER_SERVING) {
+	if (m->state == MASTER_SERVING || m->undraining)
 		log_fields(LOG_LEVEL_NOTICE, FIELDS(LF_EVENT(DRAINING)), "draining: running pulls have %llu s to end",
 		           (unsigned long long)m->conf->master.drain_timeout / 1000);
+	if (m->state == MASTER_SERVING)
 		begin(m);
-	} else if (m->state == MASTER_DRAINED) {
+	else if (m->undraining)
+		drain_again(m);
+	else if (m->state == MASTER_DRAINED)
 		drained(m);
-	}
+	return NULL;
 }
 
 void stop_begin(struct master *m, bool now)

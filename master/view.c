@@ -108,9 +108,9 @@ void view_reload(struct master *m, bool dry_run, struct view_waiter *w)
 	reload_request(m, dry_run, w);
 }
 
-void view_drain(struct master *m, struct view_waiter *w)
+const char *view_drain(struct master *m, struct view_waiter *w)
 {
-	drain_begin(m, w);
+	return drain_begin(m, w);
 }
 
 void view_undrain(struct master *m, struct view_waiter *w)

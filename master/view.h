@@ -91,8 +91,9 @@ struct view_waiter {
 /* Reads the configuration again and brings a new generation beside the old; w is answered when it serves or is refused.
  * dry_run: only reads and compares. */
 void view_reload(struct master *m, bool dry_run, struct view_waiter *w);
-/* Accepts no more and lets pulls end; w (NULL = nobody) is answered when all have. */
-void view_drain(struct master *m, struct view_waiter *w);
+/* Accepts no more and lets pulls end; w (NULL = nobody) is answered when all have.  Ends an undrain that
+ * runs.  NULL; or why that cannot be now (static text), and w was answered with it. */
+const char *view_drain(struct master *m, struct view_waiter *w);
 /* Serves again after a drain: a new generation from the configuration in effect; w is answered when it serves. */
 void view_undrain(struct master *m, struct view_waiter *w);
 

@@ -410,6 +410,47 @@ def test_whom_a_generation_took_that_is_refused_is_served(start_relay, origin, t
     wait_until(lambda: relay.regctl("reload").returncode == 0, 20, "a reload")
 
 
+@strace
+def test_a_drain_ends_an_undrain_that_runs(start_relay, origin, tmp_path):
+    relay = start_relay(proxy=origin.address)
+    origin.answer("/v2/", ok())
+    assert relay.regctl("drain", "--wait").returncode == 0
+    with slow_keepers(relay, tmp_path):
+        undrain = subprocess.Popen([REGCTL, "-s", relay.control, "undrain"], stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: [w["state"] for w in relay.workers()] == ["serving"] * 2, 10, "new workers")
+        assert relay.regctl("drain", "--wait").returncode == 0
+        assert relay.status()["state"] == "drained" and relay.workers() == [] and not ports.accepts(relay.port)
+        assert undrain.wait(10) == 1 and "the daemon drains" in undrain.stderr.read()
+        undrain.stderr.close()
+    assert relay.admin("/livez")[0] == 200 and relay.admin("/readyz")[0] == 503
+    assert relay.regctl("undrain").returncode == 0
+    assert rawhttp.get(relay.port, "/v2/").status == 200 and relay.admin("/readyz")[0] == 200
+
+
+@strace
+def test_a_drain_ends_a_reload_that_runs(start_relay, origin, tmp_path):
+    """For the service manager, too, which would wait for its end."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(10)
+        relay = start_relay(proxy=origin.address, env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+
+        def told(word):
+            while True:
+                lines = manager.recv(4096).decode().split("\n")
+                if word in lines:
+                    return lines
+        with slow_keepers(relay, tmp_path):
+            reload = subprocess.Popen([REGCTL, "-s", relay.control, "reload"], stderr=subprocess.PIPE, text=True)
+            told("RELOADING=1")
+            assert relay.regctl("drain", "--wait").returncode == 0
+            assert reload.wait(10) == 1 and "the daemon drains" in reload.stderr.read()
+            reload.stderr.close()
+        assert "STATUS=Draining: finishing running pulls" in told("READY=1")
+        told("STATUS=Drained: accepting nothing until undrain or stop")
+        assert relay.status()["state"] == "drained" and relay.status()["generation"] == 1
+
+
 # --- drain and undrain --------------------------------------------------------------------------------------------------
 
 def test_drain_wait_undrain_and_stop(relay, origin):

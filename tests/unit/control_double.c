@@ -87,9 +87,10 @@ void view_reload(struct master *m, bool dry_run, struct view_waiter *w)
 		w->answer(w, &a);
 }
 
-void view_drain(struct master *m, struct view_waiter *w)
+const char *view_drain(struct master *m, struct view_waiter *w)
 {
 	m->waiter = w;
+	return m->no_drain;
 }
 
 void view_undrain(struct master *m, struct view_waiter *w)

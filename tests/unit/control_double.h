@@ -14,6 +14,7 @@ struct master {
 	struct view_waiter *waiter; /* of the last reload, drain or undrain that waits; the test answers it */
 	unsigned pulls;          /* how many there are */
 	bool dry_run;
+	const char *no_drain;    /* why a drain that nobody waits for is refused; NULL = it is not */
 	int doctor_fd;           /* a copy of what view_doctor was given last; -1 = the keeper is not there */
 	unsigned refused;        /* config check lines a reload is answered with at once; 0 = it waits */
 };

@@ -316,6 +316,19 @@ static void stop_reads_its_body_strictly(void **state)
 	assert_int_equal(master.stops, 4);
 }
 
+static void drain_that_nobody_waits_for_says_when_it_is_none(void **state)
+{
+	static const char text[] = "POST /v1/drain HTTP/1.1\r\nHost: x\r\n\r\n";
+
+	(void)state;
+	assert_int_equal(ask(text), 200);
+	assert_string_equal(answer, "{\"result\":\"draining\"}\n");
+	master.no_drain = "the daemon is starting";
+	assert_int_equal(ask(text), 409);
+	assert_string_equal(answer, "{\"error\":\"the daemon is starting\"}\n");
+	assert_null(master.waiter);
+}
+
 /* What regctl stop rests on: the connection ends with the daemon, and does not hold its end up. */
 static void stop_keeps_its_connection(void **state)
 {
@@ -498,6 +511,7 @@ int main(void)
 		WITH_SERVER(method_refused_names_the_right_one),
 		WITH_SERVER(bytes_may_come_one_by_one),
 		WITH_SERVER(stop_reads_its_body_strictly),
+		WITH_SERVER(drain_that_nobody_waits_for_says_when_it_is_none),
 		WITH_SERVER(stop_keeps_its_connection),
 		WITH_SERVER(daemon_waits_for_who_has_not_hung_up),
 		WITH_SERVER(oldest_without_a_request_goes),
