@@ -37,10 +37,11 @@ void master_publish(struct master *m)
 	atomic_store_explicit(&shm->serving_generation, serves ? g->number : 0, memory_order_relaxed);
 }
 
-/* The first generation serves: the daemon is there. */
+/* The first generation serves: the daemon is there, unless it was told to stop before that. */
 static void first_served(struct master *m, struct generation *g)
 {
-	m->state = MASTER_SERVING;
+	if (m->state == MASTER_STARTING)
+		m->state = MASTER_SERVING;
 	log_fields(LOG_LEVEL_NOTICE, FIELDS(LF_EVENT(STARTED), LF_INT("generation", g->number), LF_INT("workers", g->workers)),
 	           "serving on %s", g->conf->listen.address.items[0].text);
 }
@@ -63,7 +64,8 @@ static void on_served(struct generation *g)
 	warn_of_certificate(g->conf);
 	master_publish(m);
 	child_send(&g->keeper, MSG_SERVE);
-	notify_ready(m);
+	if (!m->stopping)
+		notify_ready(m);
 	if (undrained)
 		undrain_answer(m); /* who is told may ask /readyz at once */
 }

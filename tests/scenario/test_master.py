@@ -11,7 +11,7 @@ import time
 import pytest
 from tools import ports, rawhttp
 from tools.origin import ok
-from tools.process import AS_NOBODY, run, wait_until
+from tools.process import AS_NOBODY, find, run, wait_until
 from tools.relay import REGCTL, REGRELAYD, Relay, is_sanitized
 
 VHOST = "myregistry.kyma:25002"
@@ -315,6 +315,30 @@ def test_term_finishes_pulls_and_exits_0(start_relay, origin):
     assert idle.rest() == b""
     idle.close()
     assert relay.process.wait(15) == 0
+
+
+@pytest.mark.skipif(not find("strace"), reason="strace is not installed")
+@pytest.mark.skipif(is_sanitized(), reason="sanitizers do not share a process with a tracer")
+def test_term_before_it_serves_is_not_forgotten(tmp_path, origin):
+    """drain_delay lets the workers come up yet: that is no reason to be ready."""
+    relay = Relay(tmp_path / "relay", proxy=origin.address, settings={"master": {"drain_delay": "3s"}}, start=False,
+                  wrapper=[find("strace"), "-D", "-f", "-o", tmp_path / "trace", "-e", "trace=/^readlink", "-P", "/etc/resolv.conf",
+                           "-e", "inject=/^readlink:delay_enter=1s"])
+    origin.answer("/v2/", ok())
+    relay.start(wait=False)
+    try:
+        relay.process._wait(relay.control.exists, 10, "the control socket")
+        wait_until(lambda: [w["state"] for w in relay.workers()] == ["serving"] * 2, 10, "its workers")
+        assert relay.status()["state"] == "starting"
+        done = relay.regctl("drain")
+        assert done.returncode == 1 and "the daemon is starting" in done.stderr, done
+        relay.process.signal(signal.SIGTERM)
+        assert relay.admin("/livez")[0] == 200 and relay.admin("/readyz")[0] == 503
+        assert relay.status()["state"] == "draining"
+        assert rawhttp.get(relay.port, "/v2/").status == 200
+        assert relay.process.wait(10) == 0
+    finally:
+        relay.process.stop()
 
 
 def test_second_term_is_now(start_relay, origin):
