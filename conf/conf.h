@@ -70,7 +70,7 @@ struct conf_addresses {
 };
 
 struct conf_master {
-	unsigned workers;            /* 1..128; auto is resolved at load */
+	unsigned workers;            /* 1..126; auto is resolved at load */
 	char *user;                  /* "" = stay as started */
 	char *control;               /* path of the socket */
 	unsigned control_mode;       /* permission bits */

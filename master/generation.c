@@ -11,6 +11,8 @@
 #include "clock.h"
 #include "log.h"
 
+_Static_assert(2 * (GENERATION_WORKERS + 1) < SHM_SLOTS, "a generation beside another one");
+
 static int child_init(struct generation *g, struct child *c, bool keeper, unsigned number, struct err *reterr)
 {
 	*c = (struct child){ .generation = g, .channel_fd = -1, .wake_fd = -1 };

@@ -12,7 +12,7 @@
 #include "master.h"
 #include "slot.h"
 
-#define GENERATION_WORKERS 128
+#define GENERATION_WORKERS 126 /* so many of two generations find slots in shared memory: else no reload could be */
 
 enum generation_phase {
 	GENERATION_STARTING, /* not all children were READY yet */

@@ -213,9 +213,9 @@ static void twice_is_once_too_often(void **state)
 static void ranges_at_their_ends(void **state)
 {
 	(void)state;
-	conf_free(good(SMALL "[master]\nworkers = 128\nstuck_timeout = 1s\n[listen]\nhead_fields = 128\nhead_size = 64K\n"));
-	bad(SMALL "[master]\nworkers = 129\n", "6: from 1 to 128");
-	bad(SMALL "[master]\nworkers = 0\n", "6: 'auto' or a number from 1 to 128");
+	conf_free(good(SMALL "[master]\nworkers = 126\nstuck_timeout = 1s\n[listen]\nhead_fields = 128\nhead_size = 64K\n"));
+	bad(SMALL "[master]\nworkers = 127\n", "6: from 1 to 126");
+	bad(SMALL "[master]\nworkers = 0\n", "6: 'auto' or a number from 1 to 126");
 	bad(SMALL "[master]\nstuck_timeout = 999ms\n", "6: a duration (like 5s, 2min) from 1s to 60min");
 	bad(SMALL "[listen]\nhead_size = 65537\n", "6: a size (like 32K, 1M) from 1K to 64K");
 	bad(SMALL "[master]\ncontrol_mode = 0888\n", "6: an octal mode from 0000 to 0777");
