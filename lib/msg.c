@@ -100,6 +100,15 @@ static int judge(const struct msg *m, size_t n, const struct msghdr *h, enum msg
 	return generation != 0 && m->head.generation != generation ? -ESTALE : 1;
 }
 
+/* It is shown to people and to the service manager, whose protocol is one of lines. */
+static void clean(struct msg_refused *r)
+{
+	r->reason[MSG_REASON_MAX - 1] = '\0';
+	for (char *p = r->reason; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+}
+
 /* ret_passed NULL: what comes along is closed by the kernel. */
 static int receive(int fd, enum msg_side from, uint32_t generation, struct msg *ret, int *ret_passed)
 {
@@ -127,7 +136,7 @@ static int receive(int fd, enum msg_side from, uint32_t generation, struct msg *
 	if (r < 0)
 		return r;
 	if (m.head.type == MSG_REFUSED)
-		m.u.refused.reason[MSG_REASON_MAX - 1] = '\0';
+		clean(&m.u.refused);
 	*ret = m;
 	if (ret_passed)
 		*ret_passed = take_fd(&passed);

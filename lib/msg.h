@@ -33,7 +33,7 @@ struct msg_ready {
 /* The child cannot serve: the generation is refused. */
 struct msg_refused {
 	int32_t code; /* -errno */
-	char reason[MSG_REASON_MAX]; /* terminated by the reader, whatever came */
+	char reason[MSG_REASON_MAX]; /* terminated by the reader, and of one line, whatever came */
 };
 /* Stop accepting, finish what runs, then send DRAINED and exit 0.  Cut what is left after deadline_ms; a keeper has a limit of
  * its own. */

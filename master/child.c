@@ -11,6 +11,7 @@
 #include "spawn.h"
 
 #define MESSAGE_BATCH 16
+#define MESSAGES_MAX  16 /* of one process; it has four things to say */
 
 const char *child_name(const struct child *c)
 {
@@ -85,13 +86,23 @@ static void channel_close(struct child *c)
 	fd_close(&c->channel_fd);
 }
 
+/* Nothing of ours says so much: somebody else is at work in it, and would keep this process from all others. */
+static bool babbles(struct child *c)
+{
+	if (c->heard++ < MESSAGES_MAX)
+		return false;
+	log_error("%s (pid %d) sends messages without end, not listening any more", child_name(c), (int)c->slot.pid);
+	channel_close(c);
+	return true;
+}
+
 static void take_messages(struct child *c)
 {
 	struct msg m;
 
 	for (int i = 0; i < MESSAGE_BATCH && c->channel_fd >= 0; i++) {
 		int r = msg_receive(c->channel_fd, MSG_FROM_CHILD, c->generation->number, &m);
-		if (r == -EAGAIN)
+		if (r == -EAGAIN || (r != 0 && babbles(c)))
 			return;
 		if (r == 1)
 			take_message(c, &m);
@@ -104,8 +115,12 @@ static void take_messages(struct child *c)
 
 static int on_channel(sd_event_source *s, int fd, uint32_t events, void *user)
 {
+	struct child *c = user;
+
 	(void)s, (void)fd, (void)events;
-	take_messages(user);
+	take_messages(c);
+	if (c->heard > MESSAGES_MAX)
+		slot_feed(&c->slot, SLOT_STUCK);
 	return 0;
 }
 
@@ -161,6 +176,7 @@ static int verb_fork(struct slot *s)
 	}
 	s->pid = r;
 	c->closed = s->keeper && g->replaced; /* then it is never told to serve */
+	c->heard = 0;
 	return 0;
 }
 

@@ -171,7 +171,7 @@ void generation_replace(struct generation *g)
 
 void generation_give_up(struct generation *g)
 {
-	g->replaced = true;
+	generation_replace(g);
 	generation_retire(g, clock_now_ms() + g->conf->master.drain_timeout, false);
 }
 

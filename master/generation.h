@@ -30,6 +30,7 @@ struct child {
 	struct generation *generation;
 	int channel_fd; /* to the child; -1 = none */
 	int wake_fd;    /* eventfd of the slot, over all its respawns */
+	unsigned heard; /* messages of the process */
 	bool closed;    /* the process said that it accepts no more */
 	sd_event_source *io, *timer;
 };
@@ -55,7 +56,7 @@ struct generation {
 	const struct master_children *children;
 	struct generation_calls *calls;
 	bool keeps_keeper; /* when RETIRING */
-	bool replaced;     /* another one has the admin port, or keeps it: none for this keeper */
+	bool replaced;     /* another one has the admin addresses, or keeps them: none for this keeper */
 	unsigned workers;
 	struct child worker[GENERATION_WORKERS];
 	struct child keeper;

@@ -1,9 +1,13 @@
 """The master: start, check, supervise, stop; regctl; exit statuses."""
+import contextlib
+import ctypes
 import os
 import pathlib
 import re
 import signal
 import socket
+import stat
+import struct
 import subprocess
 import threading
 import time
@@ -15,6 +19,8 @@ from tools.process import AS_NOBODY, find, run, wait_until
 from tools.relay import REGCTL, REGRELAYD, Relay, is_sanitized
 
 VHOST = "myregistry.kyma:25002"
+SYS_PIDFD_GETFD = 438       # on every machine (pidfd_getfd(2))
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def alive(pid):
@@ -283,6 +289,46 @@ def test_stuck_worker_is_replaced(start_relay, origin):
         assert rawhttp.get(relay.port, "/v2/").status == 200
     wait_until(lambda: victim not in relay.worker_pids() and len(relay.worker_pids()) == 2, 20, "a new worker")
     assert not alive(victim)
+
+
+def channel_of(pid):
+    """A copy of the socket by which a child speaks with the master: what somebody who took the child over would have."""
+    process = os.pidfd_open(pid)
+    try:
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            fd = _libc.syscall(SYS_PIDFD_GETFD, process, int(number), 0)
+            if fd < 0:
+                continue
+            if stat.S_ISSOCK(os.fstat(fd).st_mode):
+                s = socket.socket(fileno=fd)
+                if s.type == socket.SOCK_SEQPACKET:
+                    return s
+                s.close()
+            else:
+                os.close(fd)
+    finally:
+        os.close(process)
+    raise AssertionError(f"pid {pid} has no channel")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("message", [struct.pack("=HHIi256s", 1, 2, 1, -1, b"no"), b"garbage"], ids=["refused", "garbage"])
+def test_worker_that_never_stops_talking_is_ended(relay, origin, message):
+    """Its messages come before the control socket: without a bound nobody else would be heard, and the log would fill."""
+    origin.answer("/v2/", ok())
+    pid = relay.worker_pids()[0]
+    with channel_of(pid) as channel:
+        channel.setblocking(True)
+        end, sent = time.monotonic() + 20, 0
+        with contextlib.suppress(OSError):      # its other end was closed
+            while time.monotonic() < end:
+                channel.send(message)
+                sent += 1
+        assert time.monotonic() < end, f"the master took {sent} messages"
+    wait_until(lambda: len(relay.worker_pids()) == 2 and pid not in relay.worker_pids(), 20, "a new worker")
+    assert rawhttp.get(relay.port, "/v2/").status == 200
+    relay.wait_log(r"sends messages without end")
+    assert len([line for line in relay.lines() if line.get("pid") == relay.process.pid]) < 60
 
 
 def test_dead_keeper_is_replaced(relay):

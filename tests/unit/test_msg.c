@@ -138,6 +138,17 @@ static void test_a_reason_is_always_terminated(void **state)
 	assert_int_equal(got.u.refused.code, -EMFILE);
 }
 
+/* It goes to the service manager, to whom a line more would be another word. */
+static void test_a_reason_is_one_line(void **state)
+{
+	struct msg m = { .head.type = MSG_REFUSED, .u.refused = { -EMFILE, "no room\nMAINPID=1\r\x7f\x1b[m\xc3\xa4" } }, got;
+
+	(void)state;
+	assert_int_equal(msg_send(child_fd, &m), 0);
+	assert_int_equal(msg_receive(master_fd, MSG_FROM_CHILD, 0, &got), 1);
+	assert_string_equal(got.u.refused.reason, "no room?MAINPID=1???[m\xc3\xa4");
+}
+
 static void test_a_full_queue_and_a_peer_that_is_gone(void **state)
 {
 	struct msg m = { .head.type = MSG_KICK }, got;
@@ -219,6 +230,7 @@ int main(void)
 		T(test_malformed_datagrams),
 		T(test_generations),
 		T(test_a_reason_is_always_terminated),
+		T(test_a_reason_is_one_line),
 		T(test_a_full_queue_and_a_peer_that_is_gone),
 		T(test_a_descriptor_comes_along),
 		T(test_unwanted_descriptors_are_closed),
