@@ -110,7 +110,13 @@ static int sink_reopen(void)
 	if (fstat(STDERR_FILENO, &st) < 0 || S_ISREG(st.st_mode) || S_ISSOCK(st.st_mode))
 		return STDERR_FILENO;
 	int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_APPEND);
-	return fd < 0 ? STDERR_FILENO : fd;
+	if (fd >= 0)
+		return fd;
+	/* A pipe of another user's: who writes into it beside us has to bear it, for a reader that stops must stop no pull. */
+	const int flags = S_ISFIFO(st.st_mode) ? fcntl(STDERR_FILENO, F_GETFL) : -1;
+	if (flags >= 0)
+		(void)fcntl(STDERR_FILENO, F_SETFL, flags | O_NONBLOCK);
+	return STDERR_FILENO;
 }
 
 int log_open(enum log_format format, struct err *reterr)

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -75,6 +76,22 @@ static void a_pipe_that_nobody_reads(void **state)
 	overflow();
 }
 
+/* One made by another user, before this process became ours, cannot be opened anew. */
+static void a_pipe_of_somebody_else_that_nobody_reads(void **state)
+{
+	const bool root = geteuid() == 0;
+	int fd[2];
+
+	(void)state;
+	assert_int_equal(pipe2(fd, O_CLOEXEC), 0);
+	assert_int_equal(fchmod(fd[1], 0), 0);
+	assert_int_equal(root ? seteuid(65534) : 0, 0);
+	begin(fd[1], fd[0]);
+	assert_int_equal(root ? seteuid(0) : 0, 0);
+	assert_int_equal(log_fd(), STDERR_FILENO);
+	overflow();
+}
+
 /* As the journal gives one to services: StandardError=journal. */
 static void a_socket_that_nobody_reads(void **state)
 {
@@ -104,6 +121,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_pipe_that_nobody_reads),
+		cmocka_unit_test(a_pipe_of_somebody_else_that_nobody_reads),
 		cmocka_unit_test(a_socket_that_nobody_reads),
 		cmocka_unit_test(a_socket_whose_reader_is_gone),
 	};
