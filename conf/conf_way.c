@@ -76,9 +76,6 @@ static void check_connect(struct conf_build *b, unsigned i, const struct conf_pr
 {
 	if (p->auth == CONF_AUTH_SERVICE_TOKEN)
 		build_mistake(b, proxy_line(b, i, CONF_KEY_proxy_auth), "auth: with protocol = connect it is none, basic or bearer");
-	if (p->location_id[0])
-		build_mistake(b, proxy_line(b, i, CONF_KEY_proxy_location_id),
-		              "location_id: is for a connectivity proxy, not for protocol = connect");
 }
 
 static void read_auth_file(struct conf_build *b, unsigned i, struct conf_proxy *p)
@@ -122,7 +119,10 @@ static bool is_text(const char *text, size_t most, bool ascii)
 void conf_check_location(struct conf_build *b, int line, const char *id, const struct conf_proxy *p)
 {
 	const bool socks = p && p->protocol == CONF_PROTOCOL_SOCKS5;
+	const bool direct = p && p->direct, tunnel = p && p->protocol == CONF_PROTOCOL_CONNECT;
 
+	if (id[0] && (direct || tunnel))
+		build_mistake(b, line, "location_id: is for a connectivity proxy, not for %s", direct ? "proxy = none" : "protocol = connect");
 	if (!socks && !is_text(id, 255, true))
 		build_mistake(b, line, "location_id: up to 255 printable ASCII characters");
 	if (socks && !is_text(id, SOCKS_LOCATION_MAX, false))

@@ -279,6 +279,8 @@ static void other_ways(void **state)
 	bad("[proxy]\naddress = cp:1\nprotocol = socks5\nlocation_id = x\n[registry]\nhost = r\n", "4: beside the token only");
 	bad(SOCKS "location_id = x\n", "6: beside the token only");
 	bad("[proxy]\naddress = p:1\nprotocol = connect\nlocation_id = x\n[registry]\nhost = r\n", "4: is for a connectivity proxy");
+	bad("[proxy]\naddress = p:1\nprotocol = connect\n[registry]\nhost = r\nlocation_id = x\n", "6: is for a connectivity proxy, not for protocol = connect");
+	bad("[registry]\nhost = r\nproxy = none\nlocation_id = x\n", "4: is for a connectivity proxy, not for proxy = none");
 	bad("[proxy]\naddress = p:1\nprotocol = connect\nauth = basic\n[registry]\nhost = r\n", "4: basic needs auth_file");
 	bad("[proxy]\naddress = p:1\nprotocol = connect\nauth_file = /x\n[registry]\nhost = r\n", "4: has no effect without auth = basic");
 	bad("[proxy]\naddress = p:1\nprotocol = connect\nauth = basic\nauth_file = /dev/null\n[registry]\nhost = r\n", "5: auth_file: ");
