@@ -93,6 +93,8 @@ int url_hostport_parse(struct strview s, struct url_hostport *ret, struct err *r
 	bool v6 = s.n > 0 && s.p[0] == '[';
 	const char *end = v6 ? memchr(s.p, ']', s.n) : NULL;
 
+	if (s.n > 0 && memchr(s.p, '@', s.n)) /* quoted it would show a password */
+		return err_set(reterr, -EINVAL, "user and password have no place before a host");
 	if (v6 && !end)
 		return err_set(reterr, -EINVAL, "']' is missing");
 	const char *from = v6 ? end + 1 : s.p;

@@ -21,7 +21,7 @@ struct url_hostport {
 
 /* host[:port]: LDH labels and '_' (a virtual host may have one; the connectivity proxy then says so), an IPv4
  * dotted quad, or [v6].  No trailing dot, no userinfo, no zone, port 1..65535 without leading zeros.
- * RFC 3986 3.2.2, narrowed.  0 or -EINVAL with reterr. */
+ * RFC 3986 3.2.2, narrowed.  0 or -EINVAL with reterr, which quotes what is wrong, but no userinfo. */
 MUST_CHECK int url_hostport_parse(struct strview s, struct url_hostport *ret, struct err *reterr);
 
 /* The Host field of a client: the same grammar (RFC 9110 7.2); an empty one is refused. */

@@ -40,6 +40,20 @@ static void hosts_that_are_good(void **state)
 	}
 }
 
+/* What is wrong goes into the log. */
+static void passwords_are_not_quoted(void **state)
+{
+	static const char *const urls[] = { "https://id:s3cret@host/token", "https://s3cret@host", "http://u:s3cret@[::1]:x/", "https://[s3cret@" };
+	struct url u;
+	struct err why;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+		assert_int_equal(url_parse(sv_str(urls[i]), &u, &why), -EINVAL);
+		assert_null(strstr(why.text, "s3cret"));
+	}
+}
+
 static void hosts_that_are_not(void **state)
 {
 	static const char *const bad[] = {
@@ -131,6 +145,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hosts_that_are_good),
 		cmocka_unit_test(hosts_that_are_not),
+		cmocka_unit_test(passwords_are_not_quoted),
 		cmocka_unit_test(same_host_and_port),
 		cmocka_unit_test(urls),
 		cmocka_unit_test(queries),
