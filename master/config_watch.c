@@ -126,6 +126,18 @@ static int on_files(sd_event_source *s, uint64_t usec, void *user)
 	return 0;
 }
 
+/* From now on; what has changed since they were read counts, too. */
+static void watch_files(struct master *m)
+{
+	struct config_watch *w = &m->config_watch;
+	char is[sizeof(w->tried.files)];
+	struct err why;
+
+	w->fingerprint = conf_files_fingerprint(m->conf);
+	if (conf_files_hash(m->conf, is, &why) == 0 && strcmp(is, m->conf->files_hash) != 0)
+		look_in(w, SETTLE_MS);
+}
+
 /* --- life ------------------------------------------------------------------------------------------------------- */
 
 int config_watch_start(struct master *m)
@@ -139,9 +151,9 @@ int config_watch_start(struct master *m)
 		r = sd_event_source_set_enabled(w->look, SD_EVENT_OFF);
 	if (r >= 0)
 		r = sd_event_add_time_relative(m->event, &w->files, CLOCK_MONOTONIC, FILES_MS * 1000, 100000, on_files, m);
-	w->fingerprint = conf_files_fingerprint(m->conf);
 	if (r < 0)
 		return r;
+	watch_files(m);
 	int error = watch_directory(m);
 	if (error < 0) {
 		log_warning("cannot watch the directory of %s: %s; trying again", m->conf->path, strerror(-error));

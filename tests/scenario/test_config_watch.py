@@ -9,8 +9,8 @@ import shutil
 import pytest
 from tools import rawhttp
 from tools.origin import ok
-from tools.process import run, wait_until
-from tools.relay import REGCTL
+from tools.process import find, run, wait_until
+from tools.relay import REGCTL, Relay, is_sanitized
 
 
 class Mount:
@@ -161,6 +161,33 @@ def test_broken_credentials_are_refused_until_mended(guarded):
     guarded.file.write_text(basic("old"))
     guarded.wait_stat("regrelay_config_reloads_total", 1, timeout=30, result="ok")
     assert not guarded.status()["last_reload"]["error"]
+
+
+@pytest.mark.skipif(not find("strace"), reason="strace is not installed")
+@pytest.mark.skipif(is_sanitized(), reason="sanitizers do not share a process with a tracer")
+def test_those_that_change_while_it_starts_are_not_missed(origin, tmp_path):
+    """After they were read, before they are watched."""
+    file = tmp_path / "login"
+    file.write_text(basic("old"))
+    relay = Relay(tmp_path / "relay", proxy=origin.address, start=False, registries={"default": {
+                      "host": "myregistry.kyma:25002", "authorization": f"file:{file}", "allow": "team/**"}},
+                  wrapper=[find("strace"), "-D", "-o", tmp_path / "trace", "-e", "trace=epoll_create1",
+                           "-e", "inject=epoll_create1:delay_exit=1s:when=1"])
+    relay.start(wait=False)
+    try:
+        relay.process._wait(lambda: "DELAYED" in trace(tmp_path), 10, "the time between")
+        file.write_text(basic("new"))
+        relay.wait_serving()
+        relay.wait_stat("regrelay_config_reloads_total", 1, timeout=20, result="ok")
+        assert relay.stop() == 0
+    finally:
+        relay.process.stop()
+
+
+def trace(directory):
+    with contextlib.suppress(FileNotFoundError):
+        return (directory / "trace").read_text()
+    return ""
 
 
 def test_a_dry_run_says_that_they_changed(guarded):
