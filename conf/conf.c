@@ -24,8 +24,10 @@ void build_mistake(struct conf_build *b, int line, const char *fmt, ...)
 	va_list ap;
 	struct conf_mistake *more = realloc(b->mistake, (b->mistakes + 1) * sizeof(*more));
 
-	if (!more)
+	if (!more) {
+		b->lost = true;
 		return;
+	}
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
@@ -223,6 +225,8 @@ static void build_done(struct conf_build *b, struct conf_errors *errors)
 		free(b->mistake[i].text);
 	}
 	free(b->mistake);
+	if (b->lost)
+		conf_errors_add(errors, b->c->path, 0, "out of memory");
 	for (unsigned i = 0; i < CONF_REGISTRIES; i++)
 		free(b->proxy_ref[i]);
 }
@@ -252,7 +256,7 @@ int conf_load(const char *path, struct conf **ret, struct conf_errors *errors)
 	if (conf_files_hash(b.c, b.c->files_hash, &why) < 0)
 		build_mistake(&b, 0, "%s", why.text);
 	conf_check(&b);
-	bool good = b.mistakes == 0;
+	bool good = b.mistakes == 0 && !b.lost;
 	build_done(&b, errors);
 	if (!good) {
 		conf_free(b.c);

@@ -14,6 +14,7 @@ struct conf_build {
 	struct conf *c;                        /* owned until it is handed out */
 	struct conf_mistake *mistake;
 	unsigned mistakes;
+	bool lost;                             /* one that there was no memory for */
 	char *proxy_ref[CONF_REGISTRIES];      /* what a registry's `proxy` says; NULL = nothing */
 	/* where the parser is */
 	const char *at, *end;                  /* rest of the file in memory */
@@ -24,7 +25,7 @@ struct conf_build {
 	int header[CONF_SECTIONS];             /* line of the header of a section that may come once; 0 = not yet */
 };
 
-/* Notes a mistake.  Out of memory is noted too: mistakes then counts one without text. */
+/* Notes a mistake.  Out of memory is noted too: mistakes then counts one without text, or it is lost, which is one as well. */
 void build_mistake(struct conf_build *b, int line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* A new section with its defaults: 0, -ENOMEM, or -ENOSPC when there are too many. */

@@ -7,6 +7,7 @@ check_PROGRAMS += tests/unit/test_conf_sections
 tests_unit_test_conf_sections_SOURCES = tests/unit/test_conf_sections.c tests/unit/conf_seen.h tests/unit/scratch.h
 tests_unit_test_conf_sections_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)
 tests_unit_test_conf_sections_LDADD = $(CONF_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_conf_sections_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=realloc
 check_PROGRAMS += tests/unit/test_sha256
 tests_unit_test_sha256_SOURCES = tests/unit/test_sha256.c
 tests_unit_test_sha256_CPPFLAGS = $(AM_CPPFLAGS) $(UNIT_INC)

@@ -13,6 +13,17 @@
 #include "conf_seen.h"
 #include "scratch.h"
 
+/* --wrap: the realloc that finds no memory, counted from 1; 0 = all do. */
+static unsigned fails, reallocs;
+
+void *__real_realloc(void *p, size_t n);
+void *__wrap_realloc(void *p, size_t n);
+
+void *__wrap_realloc(void *p, size_t n)
+{
+	return fails && ++reallocs == fails ? NULL : __real_realloc(p, n);
+}
+
 /* All that is wrong with the file, each line without the path; the caller's. */
 static char *mistakes_of(const char *text)
 {
@@ -185,6 +196,23 @@ static void long_lists_are_compared_to_their_end(void **state)
 	conf_free(b);
 }
 
+static void a_bad_file_is_bad_without_memory_to_say_so(void **state)
+{
+	const char *path = scratch("r.ini", "[proxy]\naddress = cp:1\n[registry]\nhost = r\nallow = UPPER\n");
+
+	(void)state;
+	for (fails = 1, reallocs = 1; reallocs >= fails; fails++) {
+		struct conf *c = NULL;
+		struct conf_errors e;
+		reallocs = 0;
+		assert_true(conf_load(path, &c, &e) < 0);
+		assert_null(c);
+		conf_errors_free(&e);
+	}
+	assert_true(fails > 3);
+	fails = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +224,7 @@ int main(void)
 		cmocka_unit_test(urls_are_no_hosts),
 		cmocka_unit_test(long_lists_are_compared_to_their_end),
 		cmocka_unit_test(a_pipe_is_no_bundle),
+		cmocka_unit_test(a_bad_file_is_bad_without_memory_to_say_so),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
