@@ -35,6 +35,7 @@ struct master {
 	uint64_t started_ms;
 	int exit_status;
 	bool stopping;               /* exit when all children are gone */
+	bool termed;                 /* a TERM came */
 	struct reload reload;
 	struct config_watch config_watch;
 	struct generation *undraining; /* being born after a drain; NULL = none */

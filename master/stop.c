@@ -1,7 +1,7 @@
 /* Drain and stop: who accepts no more, who waits for it, and when the loop ends.  Master.
  *
  * A drain lets the workers go and keeps the keeper, so that probes can say "drained"; a stop is a drain that ends the
- * daemon.  The first TERM stops, a second one, INT and QUIT mean now. */
+ * daemon.  The first TERM stops, also after regctl stop; a second one, INT and QUIT mean now. */
 #include <signal.h>
 #include <string.h>
 
@@ -184,7 +184,8 @@ static int on_term(sd_event_source *s, const struct signalfd_siginfo *si, void *
 	struct master *m = user;
 
 	(void)s, (void)si;
-	stop_begin(m, m->stopping);
+	stop_begin(m, m->termed);
+	m->termed = true;
 	return 0;
 }
 

@@ -400,6 +400,29 @@ def test_second_term_is_now(start_relay, origin):
         assert len(c.rest()) < 1 << 20
 
 
+def is_pending(pid, number):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"^ShdPnd:\s*(\w+)$", status, re.M)[1], 16) >> (number - 1) & 1
+
+
+def test_term_after_regctl_stop_is_the_first(start_relay, origin):
+    """As from `systemctl stop`, by somebody who does not know of the other."""
+    relay = start_relay(proxy=origin.address)
+    size = 1 << 20
+    go = hold_blob(origin, BLOB, size)
+    with rawhttp.Connection(relay.port) as c:
+        c.request(BLOB)
+        origin.wait(lambda: origin.requests)
+        assert relay.api("POST", "/v1/stop")[0] == 200
+        relay.process.signal(signal.SIGTERM)
+        wait_until(lambda: not is_pending(relay.process.pid, signal.SIGTERM), 10, "TERM to be heard")
+        assert relay.status()["state"] == "draining"
+        go.set()
+        answer = c.answer()
+        assert answer.complete and len(answer.body) == size
+    assert relay.process.wait(15) == 0
+
+
 def test_drain_timeout_cuts_what_is_left(start_relay, origin):
     relay = start_relay(proxy=origin.address, settings={"master": {"drain_timeout": "1s"}})
     hold_blob(origin, BLOB, 1 << 20)
