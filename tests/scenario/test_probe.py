@@ -54,7 +54,7 @@ def test_an_answer_with_a_large_head_is_one(start_relay, origin):
 
 
 def test_what_a_probe_sends(start_relay, origin):
-    origin.handler = lambda request, send: send(ok(b"{}", status="200 OK", content_type="application/json"))
+    origin.answer("/v2/", ok(b"{}"))
     relay = start_relay(proxy=origin.address, registries={"default": {"host": VHOST, "location_id": "loc1"}}, settings=OFTEN)
     wait_until(lambda: len(origin.requests) >= 3, 10, "three probes")
     for request in origin.requests[:3]:
