@@ -366,10 +366,10 @@ def test_reload_whose_workers_hang_ends_in_time(start_relay, origin, tmp_path):
 
 
 @contextlib.contextmanager
-def slow_keepers(relay, tmp_path):
+def slow_keepers(relay, tmp_path, delay="3s"):
     """Keepers that are born meanwhile get ready late: they look where resolv.conf is."""
     tracer = subprocess.Popen([find("strace"), "-f", "-o", tmp_path / "trace", "-p", str(relay.process.pid), "-e", "trace=/^readlink",
-                               "-P", "/etc/resolv.conf", "-e", "inject=/^readlink:delay_enter=3s"], stderr=subprocess.PIPE, text=True)
+                               "-P", "/etc/resolv.conf", "-e", f"inject=/^readlink:delay_enter={delay}"], stderr=subprocess.PIPE, text=True)
     try:
         for line in tracer.stderr:
             if "attached" in line:
@@ -384,11 +384,12 @@ def slow_keepers(relay, tmp_path):
 @strace
 def test_whom_a_generation_took_that_is_refused_is_served(start_relay, origin, tmp_path):
     """Its workers accept before its keeper is ready."""
-    relay = start_relay(proxy=origin.address, settings={"master": {"reload_timeout": "1s"}})
+    relay = start_relay(proxy=origin.address, settings={"master": {"reload_timeout": "30s"}})
     size = 1 << 20
     go = hold_blob(origin, size)
     before = relay.worker_pids()
-    with slow_keepers(relay, tmp_path):
+    edit(relay, "reload_timeout = 30s", "reload_timeout = 4s")
+    with slow_keepers(relay, tmp_path, "8s"):
         reload = subprocess.Popen([REGCTL, "-s", relay.control, "reload"], stderr=subprocess.PIPE, text=True)
         wait_until(lambda: [w["state"] for w in relay.workers() if w["generation"] == 2] == ["serving"] * 2, 10, "new workers")
         for pid in before:                              # so that they do not take it
@@ -397,7 +398,7 @@ def test_whom_a_generation_took_that_is_refused_is_served(start_relay, origin, t
             with rawhttp.Connection(relay.port) as c:
                 c.request(BLOB)
                 origin.wait(lambda: origin.requests)
-                assert reload.wait(10) == 1 and "keeper: was not ready after 1000 ms" in reload.stderr.read()
+                assert reload.wait(20) == 1 and "keeper: was not ready after 4000 ms" in reload.stderr.read()
                 go.set()
                 answer = c.answer()
         finally:
@@ -407,7 +408,8 @@ def test_whom_a_generation_took_that_is_refused_is_served(start_relay, origin, t
     assert answer.complete and len(answer.body) == size
     wait_until(lambda: relay.worker_pids() == before, 10, "the new ones to be gone")
     assert relay.admin("/readyz")[0] == 200
-    wait_until(lambda: relay.regctl("reload").returncode == 0, 20, "a reload")
+    edit(relay, "reload_timeout = 4s", "reload_timeout = 30s")
+    assert relay.regctl("reload").returncode == 0
 
 
 @strace
