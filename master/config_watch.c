@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 
+#include "candidate.h"
 #include "exitcode.h"
 #include "log.h"
 #include "master_impl.h"
@@ -12,7 +13,7 @@
 #define SWAP_NAME  "..data"
 #define FILES_MS   1000
 #define SETTLE_MS  100   /* after the swap: events come in handfuls */
-#define RETRY_MS   5000  /* a directory or file that is gone, a daemon that drains */
+#define RETRY_MS   5000  /* a directory or file that is gone or bad, a daemon that drains */
 #define AGAIN_MS   30000 /* a reload that was refused for another reason than the file */
 
 static void look_in(struct config_watch *w, uint64_t ms)
@@ -54,7 +55,10 @@ static void on_answer(struct view_waiter *waiter, const struct view_answer *a)
 	struct config_watch *w = container_of(waiter, struct config_watch, waiter);
 
 	list_del(&waiter->node);
-	if (a->exit == EXITCODE_OK || a->exit == EXITCODE_CONFIG)
+	w->refused = a->exit == EXITCODE_CONFIG;
+	if (w->refused)
+		look_in(w, RETRY_MS);
+	if (a->exit == EXITCODE_OK || w->refused)
 		return;
 	w->tried.conf[0] = '\0';
 	look_in(w, AGAIN_MS);
@@ -70,6 +74,22 @@ static bool is_news(const struct master *m, const char *conf, const char *files)
 	return strcmp(conf, m->conf->hash) != 0 || strcmp(files, m->conf->files_hash) != 0 || m->reload.error[0];
 }
 
+/* A file that is named may come, or become good, after the configuration that names it, and only that is no change of any
+ * file that is in use. */
+static bool is_mended(struct master *m)
+{
+	struct config_watch *w = &m->config_watch;
+	struct candidate c;
+
+	if (!w->refused || !m->reload.error[0])
+		return false;
+	const bool good = candidate_read(&c, m->conf) == 0;
+	candidate_done(&c);
+	if (!good)
+		look_in(w, RETRY_MS);
+	return good;
+}
+
 static void look_at_files(struct master *m)
 {
 	struct config_watch *w = &m->config_watch;
@@ -80,7 +100,7 @@ static void look_at_files(struct master *m)
 		look_in(w, RETRY_MS);
 		return;
 	}
-	if (conf_files_hash(m->conf, files, &why) < 0 || !is_news(m, conf, files))
+	if (conf_files_hash(m->conf, files, &why) < 0 || (!is_news(m, conf, files) && !is_mended(m)))
 		return;
 	log_notice("%s on disk: reloading", strcmp(conf, m->conf->hash) != 0 ? "the configuration was replaced"
 	                                                                     : "a file that the configuration names was replaced");

@@ -2,7 +2,7 @@
  * link ..data is renamed over; a watch on the file itself dies with the first one), and asks for a reload when the
  * file's bytes are other than those last tried.  Somebody's editor is not that: who edits asks for the reload.  The files
  * that it names (credentials, certificates) are looked at every second, however they come to change: nobody edits those by
- * halves.  Master. */
+ * halves.  A swap that was refused is looked at again: what was missing may have come.  Master. */
 #ifndef CONFIG_WATCH_H
 #define CONFIG_WATCH_H
 
@@ -16,6 +16,7 @@ struct config_watch {
 	sd_event_source *look;       /* the moment to read */
 	sd_event_source *files;      /* the moment to look at the files that are named */
 	uint64_t fingerprint;        /* theirs */
+	bool refused;                /* what was asked for last was no good configuration: is it by now? */
 	struct {
 		char conf[65], files[65];
 	} tried;                     /* hashes of what the last own reload was asked for; "" = none */

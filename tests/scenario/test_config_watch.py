@@ -120,6 +120,17 @@ def test_directory_that_is_replaced_is_looked_at_until_the_file_is_there(mounted
     wait_until(lambda: reloads(mounted) == 1, 30, "the reload")
 
 
+def test_a_file_that_comes_after_the_configuration_that_names_it(mounted, tmp_path):
+    """ConfigMap and Secret were applied together, but the kubelet brings each in its own time."""
+    file = tmp_path / "login"
+    mounted.mount.swap(mounted.text + f"authorization = file:{file}\nallow = team/**\n")
+    mounted.wait_stat("regrelay_config_reloads_total", 1, result="failed")
+    assert str(file) in mounted.status()["last_reload"]["error"]
+    file.write_text(basic("new"))
+    mounted.wait_stat("regrelay_config_reloads_total", 1, timeout=30, result="ok")
+    assert reloads(mounted, "failed") == 1 and mounted.status()["last_reload"]["error"] is None
+
+
 # --- credentials ------------------------------------------------------------------------------------------------------
 
 def basic(password):
