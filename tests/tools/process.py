@@ -97,13 +97,14 @@ def starting(process):
 
 
 class Process:
-    """One running program.  Attributes: name, pid, log (path), argv."""
+    """One running program.  Attributes: name, pid, log (path), argv, left_behind (pids of its session that were alive when it had
+    ended by itself with 0)."""
 
     def __init__(self, argv, *, log, name=None, env=None, cwd=None, survive=False, stop_signal=signal.SIGTERM,
                  stop_timeout=10):
         self.name = name or pathlib.Path(argv[0]).name
         self.argv = [find(argv[0]) or argv[0], *map(str, argv[1:])]
-        self.log = pathlib.Path(log)
+        self.log, self.left_behind = pathlib.Path(log), []
         self.stop_signal, self.stop_timeout = stop_signal, stop_timeout
         parent = os.getpid()
 
@@ -168,6 +169,8 @@ class Process:
             if not self._ends(self.stop_timeout):
                 self._child.kill()
             self._child.wait()
+        if self._child.returncode == 0:  # one that was killed cannot have seen to it
+            self.left_behind += self.leftovers()
         _kill_session(self.pid)
         return self._child.returncode
 

@@ -223,7 +223,7 @@ class Relay:
         assert not alarms, "alarming output:\n" + "\n".join(alarms[:20])
         for secret in self.secrets:
             assert secret not in text, "a secret shows in the log"
-        assert not self.process.leftovers(), "processes left behind"
+        assert not self.process.left_behind, "processes left behind"
 
 
 def _ini(sections):
