@@ -276,6 +276,7 @@ void fetch_resume_head(struct fetch *f)
 		refuse(f, ERROR_UPSTREAM_CHANGED, a.why);
 		return;
 	case RANGE_COMPLETE:
+		r->skip = 0; /* an answer that was to be skipped may have broken off before */
 		fetch_drop_conn(f, true);
 		break;
 	case RANGE_GOES_ON:

@@ -163,6 +163,21 @@ static void chunks_are_counted_decoded(void **state)
 	assert_true(asked(f, "\r\nRange: bytes=10-\r\n"));
 }
 
+/* What was left to skip of an answer that broke off, too, is no other answer's. */
+static void nothing_is_skipped_of_an_answer_without_bytes(void **state)
+{
+	struct fixture *f = *state;
+
+	fixture_begin(f);
+	fake_answers(f, CHUNKED "\r\na\r\n" WHOLE "\r\n0\r\n", THEN_CLOSE);
+	fake_answers(f, CHUNKED "\r\na\r\n012", THEN_CLOSE);
+	fake_answers(f, "HTTP/1.1 416 R\r\nContent-Range: bytes */10\r\nContent-Length: 0\r\n\r\n", THEN_KEEP);
+	struct taking *p = run(f, BLOB);
+	assert_got(p, WHOLE);
+	assert_int_equal(p->facts.skipped, 3);
+	pull_free(p);
+}
+
 static void a_part_is_asked_for_again_within_its_bounds(void **state)
 {
 	struct fixture *f = *state;
@@ -440,6 +455,7 @@ int main(void)
 		TEST(it_is_gone_on_with_again_and_again),
 		TEST(a_range_ignored_is_skipped_into),
 		TEST(chunks_are_counted_decoded),
+		TEST(nothing_is_skipped_of_an_answer_without_bytes),
 		TEST(a_part_is_asked_for_again_within_its_bounds),
 		TEST(less_than_asked_for_is_followed_by_the_rest),
 		TEST(a_tag_is_bound_to_its_etag),
