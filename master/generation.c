@@ -213,6 +213,11 @@ static void kick_others(struct generation *g, const struct child *dead)
 			child_send(&g->worker[i], MSG_KICK);
 }
 
+void generation_kick(struct generation *g)
+{
+	kick_others(g, NULL);
+}
+
 void generation_reaped(struct generation *g, struct child *c, int status)
 {
 	child_ended(c, status);

@@ -95,6 +95,8 @@ void generation_give_up(struct generation *g);
 void generation_kill(struct generation *g);
 /* The child with that pid, or NULL. */
 struct child *generation_child(struct generation *g, pid_t pid);
+/* A worker that had the listeners died, of any generation: whoever serves looks anew for clients whose wake-up died with it. */
+void generation_kick(struct generation *g);
 /* A child was reaped; status as slot.exit_status. */
 void generation_reaped(struct generation *g, struct child *c, int status);
 /* Workers that serve. */

@@ -35,6 +35,14 @@ static void log_end(const struct child *c, const siginfo_t *info)
 		           "%s %s %d%s%s", child_name(c), how, info->si_status, colon, name);
 }
 
+/* Generations share the queue, so the wake-up that a worker died with may have been for a client of another one's. */
+static void kick_other_generations(struct master *m, const struct generation *its)
+{
+	for (unsigned i = 0; i < SHM_GENERATIONS; i++)
+		if (m->generation[i] && m->generation[i] != its)
+			generation_kick(m->generation[i]);
+}
+
 static void reap(struct master *m, const siginfo_t *info)
 {
 	for (unsigned i = 0; i < SHM_GENERATIONS; i++) {
@@ -43,8 +51,10 @@ static void reap(struct master *m, const siginfo_t *info)
 		if (!c)
 			continue;
 		log_end(c, info);
-		if (!c->slot.keeper)
+		if (!c->slot.keeper) {
 			count_exit(m, info);
+			kick_other_generations(m, g);
+		}
 		generation_reaped(g, c, info->si_code == CLD_EXITED ? info->si_status : 128 + info->si_status);
 		return;
 	}
