@@ -207,16 +207,26 @@ void acceptor_kick(struct acceptor *a)
 		set_enter_or_pause(a);
 }
 
-void acceptor_close(struct acceptor *a)
+static void leave_for_good(struct acceptor *a, unsigned max)
 {
 	if (a->state == ACCEPTOR_CLOSED)
 		return;
 	a->state = ACCEPTOR_CLOSED;
 	loop_timer_stop(&a->pause);
 	set_leave(a);
-	accept_rest(a, CLOSE_MAX);
+	accept_rest(a, max);
 	for (unsigned i = 0; i < a->listeners; i++)
 		fd_close(&a->listener[i].fd);
+}
+
+void acceptor_close(struct acceptor *a)
+{
+	leave_for_good(a, CLOSE_MAX);
+}
+
+void acceptor_abandon(struct acceptor *a)
+{
+	leave_for_good(a, 0);
 }
 
 /* Accepted sockets inherit these from the listener, which saves a system call each per client. */

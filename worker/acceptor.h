@@ -1,7 +1,7 @@
 /* Accepts clients from the listeners that all workers share.  Level-triggered and EPOLLEXCLUSIVE; to step
  * back is to leave the epoll set, never to shut the listener down.  Worker.
  *
- * A wake-up that this worker took and does not use wakes nobody else.  Therefore: whoever leaves the set
+ * A wake-up that this worker took and does not use wakes nobody else.  Therefore: whoever leaves the set and lives on
  * accepts what is queued first, and the master's KICK makes everybody enter anew after a worker died with its
  * wake-ups. */
 #ifndef ACCEPTOR_H
@@ -64,6 +64,10 @@ void acceptor_clients(struct acceptor *a, unsigned clients);
 void acceptor_kick(struct acceptor *a);
 /* Leaves for good: accepts what is queued, closes the listeners.  May be called twice. */
 void acceptor_close(struct acceptor *a);
+
+/* The same for a process that ends at once and can serve nobody: what is queued is left to the others, whom the master
+ * kicks. */
+void acceptor_abandon(struct acceptor *a);
 
 /* What to do after accept4 failed with error. */
 enum acceptor_verdict { ACCEPTOR_EMPTY, ACCEPTOR_RETRY, ACCEPTOR_PAUSE, ACCEPTOR_BROKEN };

@@ -290,7 +290,7 @@ static void stop(struct worker *w)
 	loop_del(&w->channel.watch);
 	loop_timer_stop(&w->beat);
 	loop_timer_stop(&w->deadline);
-	acceptor_close(&w->acceptor);
+	acceptor_abandon(&w->acceptor); /* whoever is accepted now is cut a moment later */
 	if (w->service.upstream) {
 		service_cut(&w->service);
 		run_deferred(w);

@@ -169,6 +169,29 @@ static void leaving_takes_what_is_queued(void **state)
 	turns(f, 1);
 }
 
+/* A worker that ends without having served leaves the queue to the others. */
+static void abandoning_takes_nobody(void **state)
+{
+	struct fixture *f = *state;
+	const int other = dup(f->h.listen_fd[0]); /* the queue is the socket's, and lives with the last descriptor */
+	char byte;
+
+	open_with(f, 100, 2);
+	dial(f, 3);
+	acceptor_abandon(&f->acceptor);
+	assert_int_equal(f->count, 0);
+	assert_int_equal(f->acceptor.listener[0].fd, -1);
+	for (unsigned i = 0; i < 3; i++) {
+		f->taken[f->count] = accept(other, NULL, NULL);
+		assert_true(f->taken[f->count++] >= 0);
+		assert_int_equal(recv(f->client[i], &byte, 1, MSG_DONTWAIT), -1);
+		assert_int_equal(errno, EAGAIN);
+	}
+	assert_int_equal(close(other), 0);
+	acceptor_abandon(&f->acceptor);
+	acceptor_close(&f->acceptor);
+}
+
 static void want_of_descriptors_pauses_and_recovers(void **state)
 {
 	struct fixture *f = *state;
@@ -251,6 +274,7 @@ int main(void)
 		T(limit_leaves_the_rest_in_the_queue),
 		T(kick_finds_a_client_whose_wake_up_was_lost),
 		T(leaving_takes_what_is_queued),
+		T(abandoning_takes_nobody),
 		T(want_of_descriptors_pauses_and_recovers),
 		T(who_has_more_than_its_share_goes_to_the_end_of_the_line),
 		T(a_client_nobody_can_serve_is_closed),

@@ -346,6 +346,26 @@ static void what_cannot_start_says_why(void **state)
 	expect_exit(f, EXITCODE_RESOURCE);
 }
 
+/* It has the listeners already, but not the clients in their queue. */
+static void what_cannot_start_takes_no_client(void **state)
+{
+	struct fixture *f = *state;
+	const int queue = dup(f->h.listen_fd[0]);
+	struct msg m;
+	int taken;
+
+	assert_true(dial(f));
+	f->h.master_pid = getppid(); /* not the one it will have */
+	log_set_level(LOG_LEVEL_ERROR - 1);
+	spawn(f);
+	expect_message(f, MSG_REFUSED, &m);
+	expect_exit(f, EXITCODE_RESOURCE);
+	taken = accept(queue, NULL, NULL);
+	assert_true(taken >= 0);
+	assert_int_equal(close(taken), 0);
+	assert_int_equal(close(queue), 0);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -353,7 +373,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(serves_then_drains), T(drain_deadline_cuts), T(drain_now), T(end_of_the_master_is_a_drain),
 		T(term_is_a_drain_int_and_hup_are_nothing), T(wake_up_reaches_the_upstream_side),
-		T(what_cannot_start_says_why),
+		T(what_cannot_start_says_why), T(what_cannot_start_takes_no_client),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
