@@ -32,11 +32,14 @@ static int read_some(struct session *s)
 
 /* --- refusing ------------------------------------------------------------------------------------ */
 
-static enum step refuse(struct session *s, enum error_id id, const char *why)
+/* h: as far as the head could be read, for the log and because a HEAD is answered without a body; NULL.  What follows it is
+ * not read. */
+static enum step refuse(struct session *s, const struct http_head *h, enum error_id id, const char *why)
 {
-	s->rq = request_new(NULL, loop_now(s->sv->loop));
+	s->rq = request_new(h, loop_now(s->sv->loop));
 	if (!s->rq)
 		return session_close(s);
+	s->rq->close = true;
 	request_fail(s->rq, id, sv_str(why));
 	return session_answer_error(s);
 }
@@ -45,7 +48,13 @@ static enum step refuse_counted(struct session *s, _Atomic uint64_t *counter, en
                                 const char *why)
 {
 	stats_add(counter, 1);
-	return refuse(s, id, why);
+	return refuse(s, NULL, id, why);
+}
+
+static enum step refuse_read(struct session *s, _Atomic uint64_t *counter, enum error_id id, const char *why)
+{
+	stats_add(counter, 1);
+	return refuse(s, &s->sv->scratch, id, why);
 }
 
 static enum step refuse_body(struct session *s)
@@ -53,9 +62,8 @@ static enum step refuse_body(struct session *s)
 	struct stats_slot *st = s->sv->stats;
 
 	if (s->sv->scratch.framing == HTTP_BODY_CHUNKED)
-		return refuse_counted(s, &st->rejected_malformed, ERROR_REQUEST_MALFORMED,
-		                      "a request with a chunked body");
-	return refuse_counted(s, &st->rejected_too_large, ERROR_REQUEST_BODY, NULL);
+		return refuse_read(s, &st->rejected_malformed, ERROR_REQUEST_MALFORMED, "a request with a chunked body");
+	return refuse_read(s, &st->rejected_too_large, ERROR_REQUEST_BODY, NULL);
 }
 
 /* Only a token request has one. */
@@ -77,11 +85,11 @@ static enum step judge(struct session *s, enum wire_result result)
 		return refuse_counted(s, &st->rejected_tls, ERROR_REQUEST_TLS, why);
 	case WIRE_LINE_LONG: return refuse_counted(s, &st->rejected_too_large, ERROR_REQUEST_LINE, why);
 	case WIRE_HEAD_LONG: return refuse_counted(s, &st->rejected_too_large, ERROR_REQUEST_HEAD, why);
-	case WIRE_METHOD: return refuse_counted(s, &st->rejected_method, ERROR_REQUEST_UNKNOWN, why);
+	case WIRE_METHOD: return refuse_read(s, &st->rejected_method, ERROR_REQUEST_UNKNOWN, why);
 	case WIRE_VERSION: return refuse_counted(s, &st->rejected_malformed, ERROR_REQUEST_VERSION, why);
 	case WIRE_BODY: return refuse_body(s);
+	case WIRE_HOST: return refuse_read(s, &st->rejected_malformed, ERROR_REQUEST_MALFORMED, why);
 	case WIRE_BAD:
-	case WIRE_HOST:
 	case WIRE_MORE: break;
 	}
 	return refuse_counted(s, &st->rejected_malformed, ERROR_REQUEST_MALFORMED, why);

@@ -425,6 +425,35 @@ static void refusals_answer_once_and_close(void **state)
 	}
 }
 
+/* RFC 9110 9.3.2 */
+static void a_refused_head_gets_no_body(void **state)
+{
+	static const char *const row[] = {
+		"HEAD " MANIFEST " HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n",
+		"HEAD " MANIFEST " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"HEAD " MANIFEST " HTTP/1.1\r\n\r\n",
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		dial(f);
+		say(f, row[i]);
+		const char *got = hear(f), *end = strstr(got, "\r\n\r\n");
+		if (strncmp(got, "HTTP/1.1 4", 10) != 0 || !end || end[4] != '\0')
+			fail_msg("%s: %s", row[i], got);
+		assert_non_null(strstr(got, "Connection: close\r\n"));
+		assert_int_equal(f->end, 1);
+		fd_close(&f->client);
+		const uint64_t give_up = clock_now_ms() + 10000;
+		while (f->service.count) {
+			assert_true(clock_now_ms() < give_up);
+			assert_int_equal(loop_turn(&f->loop, 20), 0);
+		}
+	}
+	assert_int_equal(requests(f, ROUTE_OTHER, STATS_HEAD, 400), 2);
+	assert_int_equal(requests(f, ROUTE_OTHER, STATS_HEAD, 413), 1);
+}
+
 static void other_methods_keep_the_connection(void **state)
 {
 	struct fixture *f = *state;
@@ -649,7 +678,7 @@ int main(void)
 		T(http_10_gets_a_body_that_ends_with_the_connection), T(large_body_waits_for_a_slow_client),
 		T(failure_before_the_head_is_answered), T(broken_body_ends_with_a_reset),
 		T(broken_chunked_body_has_no_last_chunk), T(client_that_resets_frees_its_source),
-		T(half_closed_client_gets_its_answer), T(refusals_answer_once_and_close),
+		T(half_closed_client_gets_its_answer), T(refusals_answer_once_and_close), T(a_refused_head_gets_no_body),
 		T(other_methods_keep_the_connection), T(tls_hello_is_answered_at_once),
 		T(head_at_the_limit_and_one_more), T(slow_head_is_408_and_silence_is_nothing),
 		T(idle_connection_is_closed_quietly), T(client_that_takes_nothing_is_cut),
