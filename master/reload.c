@@ -11,7 +11,7 @@
 #include "log.h"
 #include "master_impl.h"
 
-#define HANDOVER_MS 5000 /* for the workers of the old generation to leave their listeners */
+#define HANDOVER_MS 5000 /* for workers and keeper of the old generation to leave their listeners */
 
 /* --- the end of one ---------------------------------------------------------------------------------------------- */
 
