@@ -31,7 +31,9 @@ def relay(start_relay, origin):
 
 @contextlib.contextmanager
 def injected(relay, tmp_path, *rules):
-    """The worker's calls fail as strace's rules say, while the block runs; yields a function that counts them."""
+    """The worker's calls fail as strace's rules say, while the block runs; yields a function that counts them.
+
+    It is stopped before strace leaves it: left within a call that shall fail, it would get ENOSYS, whatever the rule says."""
     pid, log = relay.worker_pids()[0], tmp_path / "strace.log"
     names = ",".join(rule.partition(":")[0] for rule in rules)
     argv = [find("strace"), "-f", "-o", log, "-p", str(pid), "-e", f"trace={names}",
@@ -41,10 +43,24 @@ def injected(relay, tmp_path, *rules):
         assert "attached" in tracer.stderr.readline()
         yield lambda: log.read_text().count("(INJECTED)")
     finally:
-        tracer.send_signal(signal.SIGINT)
-        tracer.wait(20)
+        with stopped(pid, lambda: tracer.poll() is not None or "stopped by SIGSTOP" in log.read_text()):
+            tracer.send_signal(signal.SIGINT)
+            tracer.wait(20)
         tracer.stderr.close()
-    assert relay.worker_pids() == [pid], "the worker is still the same one"
+    assert relay.worker_pids() == [pid], f"the worker is still the same one\n{relay.process.text()}"
+
+
+@contextlib.contextmanager
+def stopped(pid, is_stopped):
+    """The process stands still while the block runs; one that is gone already is as good."""
+    try:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            wait_until(is_stopped, 20, "the worker to stand still")
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 # --- accepting ----------------------------------------------------------------------------------------------------------
