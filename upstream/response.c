@@ -27,8 +27,6 @@ static enum response_result bad(struct response *r, const char *why)
 /* RESPONSE_MORE: an interim head was taken off, go on. */
 static enum response_result swallow_interim(struct response *r, struct conn *c)
 {
-	if (r->head.status == 101)
-		return bad(r, "101 to a request that asked for no other protocol");
 	if (++r->interim > RESPONSE_INTERIM_MAX)
 		return bad(r, "too many interim answers");
 	buf_consume(&c->in, r->head.bytes);
