@@ -51,6 +51,11 @@ def run(argv, *, timeout=120, check=False, env=None, stdin=None, cwd=None):
     return done
 
 
+def whole_lines(text):
+    """The lines of what a process has written so far, without the one that it is writing: that has no end yet."""
+    return text.split("\n")[:-1]
+
+
 def wait_until(condition, timeout=10, what="a condition", interval=0.02):
     """Polls until condition() is true and returns its value; ProcessError after timeout seconds.
 
@@ -141,7 +146,7 @@ class Process:
     def wait_line(self, pattern, timeout=20):
         """Waits for a log line that matches the regular expression; returns the match."""
         wanted = re.compile(pattern, re.MULTILINE)
-        return self._wait(lambda: wanted.search(self._whole_lines()), timeout, f"a log line like {pattern!r}")
+        return self._wait(lambda: wanted.search("".join(f"{line}\n" for line in whole_lines(self.text()))), timeout, f"a log line like {pattern!r}")
 
     def wait_path(self, path, timeout=20):
         """Waits until a path (a socket, a pid file) exists."""
@@ -199,10 +204,6 @@ class Process:
             return wait_until(step, timeout, what)
         except ProcessError as e:
             raise e if self.name in str(e) else ProcessError(f"{self.name}: {e}{self._tail()}") from None
-
-    def _whole_lines(self):
-        text = self.text()
-        return text[:text.rfind("\n") + 1]  # a line being written has no end yet
 
     def _tail(self, lines=15):
         end = self.text().strip().splitlines()[-lines:]

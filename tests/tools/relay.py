@@ -15,7 +15,7 @@ import signal
 import socket
 
 from . import ports
-from .process import Process, ProcessError, run, starting, wait_until
+from .process import Process, ProcessError, run, starting, wait_until, whole_lines
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("REGRELAY_BUILD") or TOP / "build").resolve()
@@ -178,7 +178,7 @@ class Relay:
     def lines(self):
         """Log lines as dicts (what is not JSON comes as {"raw": line}); one that is being written is none yet."""
         found = []
-        for line in self.process.text().split("\n")[:-1]:  # a line being written has no end yet
+        for line in whole_lines(self.process.text()):
             try:
                 found.append(json.loads(line))
             except ValueError:

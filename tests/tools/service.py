@@ -12,7 +12,7 @@ import pathlib
 import sys
 
 from . import ports, standin
-from .process import Process, starting, wait_until
+from .process import Process, starting, wait_until, whole_lines
 
 _TESTS = pathlib.Path(__file__).resolve().parents[1]
 
@@ -58,8 +58,7 @@ class Service:
 
     def audit(self, what=None):
         """Entries of the audit file as dicts, of one kind ("request", "answer") or all, in order."""
-        lines = self._audit.read_text().split("\n")[:-1]  # a line being written has no end yet
-        entries = [json.loads(line) for line in lines]
+        entries = [json.loads(line) for line in whole_lines(self._audit.read_text())]
         return [entry for entry in entries if what in (None, entry["what"])]
 
     def requests(self, method=None):

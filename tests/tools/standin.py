@@ -16,7 +16,7 @@ import pathlib
 import sys
 
 from . import ports
-from .process import Process, starting, wait_until
+from .process import Process, starting, wait_until, whole_lines
 
 VHOST = "myregistry.kyma:25002"  # what the sample and all of the tests call the registry
 _PROGRAM = pathlib.Path(__file__).resolve().parents[1] / "standin/standin.py"
@@ -107,8 +107,7 @@ class Standin:
 
     def audit(self, what=None):
         """Entries of the audit log as dicts (see tests/standin/audit.py), of one kind or all."""
-        lines = self._audit.read_text().split("\n")[:-1]  # a line being written has no end yet
-        entries = [json.loads(line) for line in lines]
+        entries = [json.loads(line) for line in whole_lines(self._audit.read_text())]
         return [entry for entry in entries if what in (None, entry["what"])]
 
     def requests(self):
