@@ -170,13 +170,15 @@ static void ask_for_range(struct fetch *f)
 void fetch_resume_attempt(struct fetch *f)
 {
 	struct resume *r = &f->resume;
-	const uint64_t now = loop_now(f->upstream->loop), until = give_up_at_ms(f);
+	const uint64_t now = loop_now(f->upstream->loop), end = give_up_at_ms(f);
+	const uint64_t until = end > now ? end : now; /* a process that stood still may be late */
 	const uint64_t answer_by = now + f->pool->proxy->stall_timeout; /* silence is a stall here, too */
 
 	f->budget_from_ms = now;
 	f->budget_at_ms = answer_by < until ? answer_by : until;
 	f->patience_at_ms = now + (f->budget_at_ms - now) / 2;
-	f->last.id = ERROR_NONE; /* why the body broke off is not why this attempt fails */
+	if (until > now)
+		f->last.id = ERROR_NONE; /* why the body broke off is not why this attempt fails */
 	f->refused = f->challenged = 0; /* what was shown may have expired since */
 	fetch_begin_anew(f); /* what the registry redirects to is signed for a short time */
 	ask_for_range(f);

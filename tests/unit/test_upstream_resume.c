@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <poll.h>
 
 #include "clock.h"
 #include "upstream_fixture.h"
@@ -285,6 +286,26 @@ static void the_time_without_a_byte_ends(void **state)
 	pull_free(p);
 }
 
+/* The process stood still meanwhile: what an attempt may take is nothing then, not less. */
+static void an_attempt_that_comes_too_late_tells_no_time(void **state)
+{
+	struct fixture *f = *state;
+
+	f->proxy.resume_timeout = 1500;
+	fixture_begin(f);
+	fake_answers(f, OK_200 "\r\n0123", THEN_CLOSE);
+	fake_answers(f, NULL, THEN_KEEP);
+	struct taking *p = pull_new(f, 0, HTTP_GET, BLOB, true);
+	TURN_UNTIL(f, stats_get(&f->stats->errors[REASON_RESET]) == 1);
+	const uint64_t over_ms = clock_now_ms() + f->proxy.resume_timeout;
+	while (clock_now_ms() <= over_ms)
+		(void)poll(NULL, 0, 50);
+	TURN_UNTIL(f, pull_over(p));
+	assert_true(p->cut);
+	assert_null(strstr(p->source->failure.text, "184467440737"));
+	pull_free(p);
+}
+
 static void with_no_time_allowed_nothing_is_tried(void **state)
 {
 	struct fixture *f = *state;
@@ -463,6 +484,7 @@ int main(void)
 		TEST(what_contradicts_cuts),
 		TEST(what_cannot_be_asked_for_again_is_cut_at_once),
 		TEST(the_time_without_a_byte_ends),
+		TEST(an_attempt_that_comes_too_late_tells_no_time),
 		TEST(with_no_time_allowed_nothing_is_tried),
 		TEST(who_leaves_meanwhile_leaves_nothing),
 		TEST(a_client_that_takes_nothing_is_parked),
