@@ -140,6 +140,8 @@ const char *drain_begin(struct master *m, struct view_waiter *w)
 		begin(m);
 	else if (m->undraining)
 		drain_again(m);
+	else if (m->state == MASTER_DRAINED && !all_are(m, GENERATION_IDLE))
+		m->state = MASTER_DRAINING; /* an undrain was refused, and whom its workers took is still served */
 	else if (m->state == MASTER_DRAINED)
 		drained(m);
 	return NULL;

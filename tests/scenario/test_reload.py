@@ -430,6 +430,30 @@ def test_a_drain_ends_an_undrain_that_runs(start_relay, origin, tmp_path):
 
 
 @strace
+def test_a_drain_waits_for_whom_an_undrain_took_that_was_refused(start_relay, origin, tmp_path):
+    relay = start_relay(proxy=origin.address, settings={"master": {"reload_timeout": "30s"}})
+    size = 1 << 20
+    go = hold_blob(origin, size)
+    assert relay.regctl("drain", "--wait").returncode == 0
+    edit(relay, "reload_timeout = 30s", "reload_timeout = 4s")
+    with slow_keepers(relay, tmp_path, "8s"):
+        undrain = subprocess.Popen([REGCTL, "-s", relay.control, "undrain"], stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: [w["state"] for w in relay.workers()] == ["serving"] * 2, 10, "new workers")
+        with rawhttp.Connection(relay.port) as c:
+            c.request(BLOB)
+            origin.wait(lambda: origin.requests)
+            assert undrain.wait(20) == 1 and "keeper: was not ready after 4000 ms" in undrain.stderr.read()
+            undrain.stderr.close()
+            assert relay.regctl("drain").returncode == 0
+            assert relay.status()["state"] == "draining"
+            go.set()
+            answer = c.answer()
+        assert relay.regctl("drain", "--wait").returncode == 0
+    assert answer.complete and len(answer.body) == size
+    assert relay.status()["state"] == "drained" and relay.workers() == []
+
+
+@strace
 def test_a_drain_ends_a_reload_that_runs(start_relay, origin, tmp_path):
     """For the service manager, too, which would wait for its end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
