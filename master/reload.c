@@ -46,17 +46,18 @@ static void start_next(struct master *m)
 		log_error("a reload that was asked for cannot begin");
 }
 
-/* Everything of the attempt is over; a is what its waiters hear. */
-static void settle(struct master *m, struct view_answer *a)
+/* Everything of the attempt is over; told is what its waiters hear, with what has changed. */
+static void settle(struct master *m, const struct view_answer *told)
 {
 	struct reload *r = &m->reload;
 	struct conf_errors changed = conf_errors_take(&r->changed);
+	struct view_answer a = *told;
 
-	a->changed = &changed;
+	a.changed = &changed;
 	r->patience = sd_event_source_disable_unref(r->patience);
 	r->next = r->old = NULL;
 	conf_free(TAKE(r->held));
-	master_answer(&r->waiters, a);
+	master_answer(&r->waiters, &a);
 	conf_errors_free(&changed);
 	start_next(m);
 }

@@ -477,6 +477,31 @@ def test_a_drain_ends_a_reload_that_runs(start_relay, origin, tmp_path):
         assert relay.status()["state"] == "drained" and relay.status()["generation"] == 1
 
 
+def test_a_drain_refuses_the_reloads_that_wait_for_another_one(start_relay, origin):
+    relay = start_relay(proxy=origin.address,
+                        settings={"master": {"max_generations": 2, "reload_timeout": "1min", "drain_timeout": "2min"}})
+    go = hold_blob(origin, 1 << 20)
+    with rawhttp.Connection(relay.port) as c, contextlib.ExitStack() as askers:
+        c.request(BLOB)
+        origin.wait(lambda: origin.requests)
+        assert relay.regctl("reload").returncode == 0
+
+        def ask():
+            return askers.enter_context(subprocess.Popen([REGCTL, "-s", relay.control, "reload"], stderr=subprocess.PIPE, text=True))
+        asked = [ask()]
+        relay.wait_log("reload waits: 2 generations are alive")
+        asked += [ask() for _ in range(3)]
+        wait_until(lambda: sum("to reload" in line["message"] for line in relay.lines()) == 5, 10, "all to have asked")
+        assert relay.regctl("drain").returncode == 0
+        for one in asked:
+            assert "the daemon drains" in one.communicate(timeout=10)[1] and one.returncode == 1
+        assert relay.status()["state"] == "draining"
+        go.set()
+        assert c.answer().complete
+    assert relay.regctl("drain", "--wait").returncode == 0
+    assert relay.regctl("undrain").returncode == 0
+
+
 # --- drain and undrain --------------------------------------------------------------------------------------------------
 
 def test_drain_wait_undrain_and_stop(relay, origin):
