@@ -162,14 +162,15 @@ static void on_progress(const char *line)
 	json_decref(root);
 }
 
-/* An answer of lines begins with 200 whatever comes: its last line tells. */
-static bool was_refused(const struct ctl_reply *reply)
+/* An answer of lines begins with 200 whatever comes: its last line tells.  The status that this makes; 0 = the lines broke
+ * off, and only of progress was told. */
+static unsigned status_of(const struct ctl_reply *reply)
 {
 	json_t *root = json_loadb(reply->body, reply->n, 0, NULL);
-	const bool no = ctl_json_number(root, "exit") != 0;
+	const bool refused = ctl_json_number(root, "exit") != 0, broke_off = json_object_get(root, "progress");
 
 	json_decref(root);
-	return no;
+	return broke_off ? 0 : refused && reply->status == 200 ? 409 : reply->status;
 }
 
 static int run(const struct ctl_options *o)
@@ -184,9 +185,11 @@ static int run(const struct ctl_options *o)
 
 	if (r < 0)
 		return ctl_complain(&e);
-	if (reply.status == 200 && was_refused(&reply))
-		reply.status = 409;
-	if (reply.status != 200) {
+	reply.status = status_of(&reply);
+	if (reply.status == 0) {
+		fprintf(stderr, "regctl: the daemon on %s closed the connection without an answer\n", o->socket);
+		r = EXITCODE_FAILED;
+	} else if (reply.status != 200) {
 		r = ctl_refused(o, &reply);
 	} else {
 		if (o->command == CTL_STOP)

@@ -275,6 +275,24 @@ static void refusal_is_told(void **state)
 	assert_non_null(strstr(complained, "not now"));
 }
 
+/* As by a daemon that dies, or hangs up on who did not read for a while: the drain goes on, or nobody knows. */
+static void a_drain_that_breaks_off_is_not_told_as_its_end(void **state)
+{
+	static const char lines[] = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nConnection: close\r\n\r\n"
+	                            "{\"progress\":{\"state\":\"draining\",\"pulls\":1,\"bytes_left\":5,\"oldest_s\":1.0}}\n"
+	                            "{\"result\":\"ok\",\"ex";
+	static const char *const command[] = { "drain --wait", "--json drain --wait" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(command); i++) {
+		impostor(lines);
+		assert_int_equal(regctl(command[i]), EXITCODE_FAILED);
+		assert_string_equal(said, "");
+		assert_non_null(strstr(complained, "closed the connection without an answer"));
+		(void)stop_daemon(NULL);
+	}
+}
+
 static void silence_is_75(void **state)
 {
 	(void)state;
@@ -312,6 +330,7 @@ int main(void)
 		WITH_DAEMON(unwritable_output_is_1),
 		cmocka_unit_test_teardown(impostors_are_1, stop_daemon),
 		cmocka_unit_test_teardown(refusal_is_told, stop_daemon),
+		cmocka_unit_test_teardown(a_drain_that_breaks_off_is_not_told_as_its_end, stop_daemon),
 		cmocka_unit_test_teardown(silence_is_75, stop_daemon),
 	};
 
