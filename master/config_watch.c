@@ -64,12 +64,13 @@ static void on_answer(struct view_waiter *waiter, const struct view_answer *a)
 	look_in(w, AGAIN_MS);
 }
 
-/* What runs is news only after something else was refused. */
+/* What was refused is no news, unless another one was taken meanwhile; what runs is news only after something else was
+ * refused. */
 static bool is_news(const struct master *m, const char *conf, const char *files)
 {
 	const struct config_watch *w = &m->config_watch;
 
-	if (strcmp(conf, w->tried.conf) == 0 && strcmp(files, w->tried.files) == 0)
+	if (w->refused && m->reload.error[0] && strcmp(conf, w->tried.conf) == 0 && strcmp(files, w->tried.files) == 0)
 		return false;
 	return strcmp(conf, m->conf->hash) != 0 || strcmp(files, m->conf->files_hash) != 0 || m->reload.error[0];
 }

@@ -1,6 +1,6 @@
 /* Reloads that nobody asks for.  Watches the directory of the configuration for the swap by which Kubernetes replaces a mounted ConfigMap (the symbolic
  * link ..data is renamed over; a watch on the file itself dies with the first one), and asks for a reload when the
- * file's bytes are other than those last tried.  Somebody's editor is not that: who edits asks for the reload.  The files
+ * file's bytes are other than those in effect, and than those it was refused last.  Somebody's editor is not that: who edits asks for the reload.  The files
  * that it names (credentials, certificates) are looked at every second, however they come to change: nobody edits those by
  * halves.  A swap that was refused is looked at again: what was missing may have come.  Master. */
 #ifndef CONFIG_WATCH_H

@@ -89,6 +89,27 @@ def test_bad_swap_is_refused_once_and_the_old_one_again_is_good(mounted):
     assert mounted.stat("regrelay_config_last_reload_successful") == 1
 
 
+def test_what_was_reloaded_before_counts_again_after_another_one(mounted):
+    """Somebody else brought back the old one, which is in effect, and not noticed as a change."""
+    new = mounted.text + "location_id = L1\n"
+    mounted.mount.swap(new)
+    wait_until(lambda: reloads(mounted) == 1, 20, "the reload")
+    mounted.config.resolve().write_text(mounted.text)
+    assert mounted.regctl("reload").returncode == 0
+    mounted.mount.swap(new)
+    wait_until(lambda: "location_id = L1" in mounted.regctl("config").stdout, 20, "what was there before")
+
+
+def test_what_was_refused_before_is_refused_again_after_a_good_one(mounted):
+    bad = mounted.text + "locaton_id = L1\n"
+    mounted.mount.swap(bad)
+    wait_until(lambda: reloads(mounted, "failed") == 1, 20, "the refusal")
+    mounted.config.resolve().write_text(mounted.text)
+    assert mounted.regctl("reload").returncode == 0 and mounted.status()["last_reload"]["error"] is None
+    mounted.mount.swap(bad)
+    wait_until(lambda: mounted.status()["last_reload"]["error"], 20, "the second refusal")
+
+
 def test_swap_while_drained_counts_after_undrain(mounted, origin):
     assert mounted.regctl("drain", "--wait").returncode == 0
     mounted.mount.swap(mounted.text + "location_id = L1\n")
