@@ -130,12 +130,13 @@ int listeners_expected(const struct listeners *inherited, const struct conf *c, 
 	return 0;
 }
 
+/* One of our own takes the families that it was opened for, and stays so. */
 static const struct listener *find(const struct listeners *const *from, const struct conf_address *a)
 {
 	for (; *from; from++)
 		for (unsigned i = 0; i < (*from)->count; i++) {
 			const struct listener *l = &(*from)->item[i];
-			if (l->fd >= 0 && is_at(a, &l->address.sa))
+			if (l->fd >= 0 && is_at(a, &l->address.sa) && (l->inherited || l->address.dual == a->dual))
 				return l;
 		}
 	return NULL;

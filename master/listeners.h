@@ -27,7 +27,7 @@ MUST_CHECK int listeners_inherit(struct listeners *ret, struct err *reterr);
 /* 0 when each inherited socket is one of the configured addresses; -EINVAL with reterr that names the one which is not. */
 MUST_CHECK int listeners_expected(const struct listeners *inherited, const struct conf *c, struct err *reterr);
 
-/* Sockets for all of `wanted`: copies of those in `from` (NULL-terminated) with the same address, else opened, with that
+/* Sockets for all of `wanted`: copies of those in `from` (NULL-terminated) with the same address and families, else opened, with that
  * backlog.  0; -errno with reterr that names the address, and *ret is empty. */
 MUST_CHECK int listeners_open(const struct conf_addresses *wanted, int backlog, const struct listeners *const *from,
                               struct listeners *ret, struct err *reterr);

@@ -302,6 +302,15 @@ def test_a_port_that_is_our_own_is_told_as_such(relay):
     assert f"cannot listen on 0.0.0.0:{relay.port} beside this daemon's own 127.0.0.1:{relay.port}: " in done.stderr
 
 
+@pytest.mark.parametrize("old,new", [("0.0.0.0", "*"), ("[::]", "*"), ("*", "[::]"), ("*", "0.0.0.0")])
+def test_a_socket_of_other_families_is_not_taken_for_the_one_that_is_wanted(start_relay, origin, old, new):
+    relay = start_relay(proxy=origin.address, host=old)
+    edit(relay, f"address = {old}:{relay.port}", f"address = {new}:{relay.port}")
+    done = relay.regctl("reload")
+    assert done.returncode == 1
+    assert f"cannot listen on {new}:{relay.port} beside this daemon's own {old}:{relay.port}: " in done.stderr
+
+
 def test_counters_and_upstream_rows_stay_with_their_names(relay, origin):
     origin.answer("/v2/", ok())
     rawhttp.get(relay.port, "/v2/")
