@@ -13,6 +13,17 @@ void ctl_table_init(struct ctl_table *t, unsigned columns)
 	*t = (struct ctl_table){ .columns = columns };
 }
 
+/* What strangers say shall not command the terminal: no C0, no DEL, and no C1 as UTF-8 has them (C2 80 to C2 9F). */
+static void disarm(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; p && *p; p++) {
+		if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
+			p[0] = p[1] = '?';
+		if (*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	}
+}
+
 void ctl_table_put(struct ctl_table *t, const char *fmt, ...)
 {
 	char **cell = reallocarray(t->cell, t->cells + 1, sizeof(*cell));
@@ -26,9 +37,7 @@ void ctl_table_put(struct ctl_table *t, const char *fmt, ...)
 	if (vasprintf(&text, fmt, ap) < 0)
 		text = NULL;
 	va_end(ap);
-	for (char *p = text; p && *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
+	disarm(text);
 	t->cell[t->cells++] = text;
 }
 
