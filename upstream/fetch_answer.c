@@ -48,7 +48,7 @@ static bool may_show_token(struct fetch *f)
 		return true;
 	if (!fetch_has_token(f))
 		return false;
-	if (f->conn->answers > 0 && f->conn->identity != f->waiter.identity) {
+	if (f->conn->identity && f->conn->identity != f->waiter.identity) { /* a HEAD may have been asked on it a moment ago */
 		fetch_drop_conn(f, false);
 		fetch_queue(f);
 		return false;

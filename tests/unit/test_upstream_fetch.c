@@ -419,6 +419,38 @@ static void head_is_asked_again_on_a_new_connection_when_it_must(void **state)
 	assert_int_equal(stats_get(&f->stats->connections), 0);
 }
 
+static void give_token(struct fixture *f, uint32_t serial)
+{
+	struct token t = { .state = TOKEN_GOOD, .serial = serial, .until_ms = TOKEN_NEVER };
+
+	t.n = (uint32_t)snprintf(t.bytes, sizeof(t.bytes), "token-%u", serial);
+	token_publish(&f->shm->token[f->heritage.gen_index][0], &t);
+}
+
+/* The proxy may bind a connection to the token that it saw first on it. */
+static void head_is_asked_again_on_a_new_connection_when_the_token_changed(void **state)
+{
+	static const char not_found[] = "HTTP/1.1 404 Not Found\r\nContent-Length: 37\r\n\r\n";
+	struct fixture *f = *state;
+
+	f->proxy.auth = CONF_AUTH_BEARER;
+	fixture_begin(f);
+	give_token(f, 1);
+	fake_answers(f, NULL, THEN_KEEP);
+	fake_answers(f, OK_EMPTY, THEN_KEEP);
+	struct taking *p = pull_new(f, 0, HTTP_HEAD, PATH, true);
+	TURN_UNTIL(f, f->requests == 1);
+	assert_non_null(strstr(f->last_request, "Proxy-Authorization: Bearer token-1\r\n"));
+	give_token(f, 2);
+	fake_sends(f, 0, not_found, strlen(not_found));
+	TURN_UNTIL(f, pull_over(p));
+	assert_non_null(strstr(f->last_request, "GET " PATH));
+	assert_non_null(strstr(f->last_request, "Proxy-Authorization: Bearer token-2\r\n"));
+	assert_int_equal(f->conn[0]->requests, 1);
+	assert_int_equal(f->conns, 2);
+	pull_free(p);
+}
+
 static void head_with_json_is_the_registrys(void **state)
 {
 	struct fixture *f = *state;
@@ -689,6 +721,7 @@ int main(void)
 		TEST(a_missing_mapping_is_told),
 		TEST(head_is_asked_again_for_its_text),
 		TEST(head_is_asked_again_on_a_new_connection_when_it_must),
+		TEST(head_is_asked_again_on_a_new_connection_when_the_token_changed),
 		TEST(head_with_json_is_the_registrys),
 		TEST(chunked_text_of_an_error_is_read),
 		TEST(text_that_does_not_end_is_judged_by_what_came),
