@@ -264,8 +264,10 @@ int tls_handshake(struct transport *t)
 
 	if (r == 0) {
 		l->ready = true;
-		if (BIO_get_ktls_send(SSL_get_wbio(l->ssl)))
+		if (BIO_get_ktls_send(SSL_get_wbio(l->ssl))) {
 			t->ops = &kernel_ops;
+			t->crossed = false; /* writing waits for the socket alone, which tells */
+		}
 	}
 	return r;
 }

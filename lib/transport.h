@@ -33,7 +33,7 @@ struct transport {
 	bool peer_closed;    /* the peer has sent its FIN (EPOLLRDHUP); bytes may still wait before it */
 	bool failed;         /* EPOLLERR/EPOLLHUP: the next read or write gives the error */
 	void *layer;         /* of a kind that has more than a socket (struct tls_layer); NULL = plain */
-	bool crossed;        /* TLS: a read may wait for room and a write for bytes, so any event is both */
+	bool crossed;        /* TLS, but where the kernel encrypts: a read may wait for room and a write for bytes, so any event is both */
 };
 
 /* Takes fd (connected or connecting, NONBLOCK) into the loop.  0: fd belongs to t.  -errno: it is still the

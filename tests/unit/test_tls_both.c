@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "arrive.h"
+#include "clock.h"
 #include "tls_impl.h"
 #include "tls_server.h"
 
@@ -374,12 +375,20 @@ static long kernel_ctrl(BIO *b, int what, long number, void *pointer)
 	return what == BIO_CTRL_GET_KTLS_RECV ? 1 : BIO_ctrl(BIO_next(b), what, number, pointer);
 }
 
-static BIO_METHOD *let_kernel_decrypt(const struct transport *t)
+/* The other way round, for what asks only whether it is so. */
+static long kernel_send_ctrl(BIO *b, int what, long number, void *pointer)
+{
+	return what == BIO_CTRL_GET_KTLS_SEND ? 1 : BIO_ctrl(BIO_next(b), what, number, pointer);
+}
+
+typedef long kernel_ctrl_fn(BIO *b, int what, long number, void *pointer);
+
+static BIO_METHOD *let_kernel(const struct transport *t, kernel_ctrl_fn *ctrl)
 {
 	BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_FILTER, "kernel");
 
 	assert_non_null(m);
-	assert_true(BIO_meth_set_read(m, kernel_read) && BIO_meth_set_write(m, kernel_write) && BIO_meth_set_ctrl(m, kernel_ctrl));
+	assert_true(BIO_meth_set_read(m, kernel_read) && BIO_meth_set_write(m, kernel_write) && BIO_meth_set_ctrl(m, ctrl));
 	BIO *front = SSL_get_rbio(tls_layer_of(t)->ssl), *kernel = BIO_new(m), *socket = BIO_pop(front);
 	BIO_set_init(kernel, 1);
 	(void)BIO_push(front, BIO_push(kernel, socket));
@@ -395,7 +404,7 @@ static void test_records_that_the_kernel_decrypts(void **state)
 	(void)state;
 	assert_true(SSL_CTX_set_max_proto_version(server_context->ctx, TLS1_2_VERSION));
 	open_both(0);
-	BIO_METHOD *kernel = let_kernel_decrypt(&server);
+	BIO_METHOD *kernel = let_kernel(&server, kernel_ctrl);
 	server.readable = true;
 	assert_int_equal(write(client.fd, two, sizeof(two) - 1), sizeof(two) - 1);
 	assert_int_equal(transport_read(&server, got, sizeof(got)), 8);
@@ -403,6 +412,31 @@ static void test_records_that_the_kernel_decrypts(void **state)
 	assert_false(server.readable);
 	transport_reset(&client);
 	hang_up();
+	BIO_meth_free(kernel);
+}
+
+/* Where the kernel encrypts, writing waits for room alone: a peer that says something has taken nothing by that. */
+static void test_bytes_are_no_room_where_the_kernel_encrypts(void **state)
+{
+	static const char bytes[TLS_RECORD_MAX];
+	const uint64_t until = clock_now_ms() + 20000;
+	char got;
+
+	(void)state;
+	open_both(4096);
+	BIO_METHOD *kernel = let_kernel(&server, kernel_send_ctrl);
+	assert_int_equal(tls_handshake(&server), 0);
+	assert_int_equal(transport_read(&server, &got, 1), -EAGAIN);
+	while (transport_write(&server, bytes, sizeof(bytes)) > 0)
+		;
+	assert_false(server.writable);
+	assert_int_equal(transport_write(&client, "G", 1), 1);
+	while (!server.readable && clock_now_ms() < until)
+		assert_int_equal(loop_turn(&loop, 20), 0);
+	assert_false(server.writable);
+	assert_int_equal(transport_read(&server, &got, 1), 1);
+	transport_reset(&client);
+	transport_reset(&server);
 	BIO_meth_free(kernel);
 }
 
@@ -457,6 +491,7 @@ int main(void)
 		T(test_ends),
 		T(test_an_end_behind_a_full_socket),
 		T(test_records_that_the_kernel_decrypts),
+		T(test_bytes_are_no_room_where_the_kernel_encrypts),
 		T(test_bytes_before_a_break_are_delivered_first),
 		T(test_garbage_and_plain_http),
 		T(test_when_a_certificate_ends),
