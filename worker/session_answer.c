@@ -198,9 +198,12 @@ enum step step_source(struct session *s)
 	return STEP_WAIT;
 }
 
-/* The source has deadlines of its own; this one says that they failed. */
+/* The source has deadlines of its own; this one says that they failed.  Unless the answer, or why there is none, has come in this
+ * very turn, of a process that stood still: the source tells after the deadlines. */
 enum step expire_source(struct session *s)
 {
+	if (s->source->state != SOURCE_WAITING)
+		return STEP_AGAIN;
 	return answer_unusable(s, ERROR_UPSTREAM_TIMEOUT, SV("the time allowed"));
 }
 

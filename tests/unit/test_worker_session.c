@@ -573,6 +573,20 @@ static void source_that_forgets_its_deadline_is_504(void **state)
 	assert_true(heard(f, "HTTP/1.1 504 "));
 }
 
+/* A process that stood still sees the answer and its deadline in one turn, and the source tells after both. */
+static void an_answer_that_is_there_beats_the_deadline(void **state)
+{
+	struct fixture *f = *state;
+
+	dial(f);
+	say(f, REQUEST);
+	struct session *s = list_entry(f->service.sessions.next, struct session, node);
+	double_arrive(last(), "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", "abcd", true);
+	s->deadline.fn(&s->deadline);
+	assert_true(heard(f, "HTTP/1.1 200 OK\r\n"));
+	assert_true(heard(f, "\r\n\r\nabcd"));
+}
+
 static void source_that_reads_again_is_no_silent_one(void **state)
 {
 	struct fixture *f = *state;
@@ -682,7 +696,8 @@ int main(void)
 		T(other_methods_keep_the_connection), T(tls_hello_is_answered_at_once),
 		T(head_at_the_limit_and_one_more), T(slow_head_is_408_and_silence_is_nothing),
 		T(idle_connection_is_closed_quietly), T(client_that_takes_nothing_is_cut),
-		T(source_that_forgets_its_deadline_is_504), T(source_that_reads_again_is_no_silent_one),
+		T(source_that_forgets_its_deadline_is_504), T(an_answer_that_is_there_beats_the_deadline),
+		T(source_that_reads_again_is_no_silent_one),
 		T(drain_closes_after_the_next_answer),
 		T(drain_waits_a_little_for_idle_clients), T(cut_resets_what_runs), T(no_memory_for_a_fetch_is_503),
 		T(memory_is_given_back_after_a_burst),

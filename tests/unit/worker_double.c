@@ -113,12 +113,17 @@ static void tell(struct double_source *d)
 	d->source.fn(&d->source);
 }
 
-void double_answer(struct double_source *d, const char *head, const char *body, bool ended)
+void double_arrive(struct double_source *d, const char *head, const char *body, bool ended)
 {
 	parse(d, head);
 	d->body = body;
 	d->body_bytes = strlen(body);
 	d->ended = ended;
+}
+
+void double_answer(struct double_source *d, const char *head, const char *body, bool ended)
+{
+	double_arrive(d, head, body, ended);
 	tell(d);
 }
 

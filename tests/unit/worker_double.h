@@ -35,6 +35,8 @@ extern bool double_refuses; /* fetch_start fails */
 void double_reset(void);
 /* The head (text with the final empty line) has come; fn is called. */
 void double_answer(struct double_source *d, const char *head, const char *body, bool ended);
+/* The same, but fn is not called yet. */
+void double_arrive(struct double_source *d, const char *head, const char *body, bool ended);
 /* More body; everything so far is `body`. */
 void double_more(struct double_source *d, const char *body, size_t bytes, bool ended);
 void double_cut(struct double_source *d);
