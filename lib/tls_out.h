@@ -17,7 +17,7 @@ struct tls_out {
 	int fd;              /* borrowed */
 	unsigned char *kept; /* owned; NULL = nothing */
 	size_t from, end;    /* of kept: still to be sent */
-	bool drained;        /* the last read was short, which says that the socket had no more */
+	bool drained;        /* the last read was short, which says that the socket had no more then; whoever reads clears it */
 	int broken;          /* -errno of the socket or -ENOMEM: nothing more leaves */
 };
 

@@ -68,6 +68,7 @@ static ssize_t read_records(struct transport *t, void *bytes, size_t n)
 	char *at = bytes;
 	size_t sum = 0;
 
+	l->out.drained = false; /* what an earlier call saw says nothing: more may have come, and been told, since */
 	while (sum < n) {
 		const ssize_t r = read_record(l, at + sum, n - sum);
 		if (r <= 0) {

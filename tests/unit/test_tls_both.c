@@ -415,6 +415,29 @@ static void test_records_that_the_kernel_decrypts(void **state)
 	BIO_meth_free(kernel);
 }
 
+/* The socket was empty when the first two records were read from it, and is not any more when the second one is taken. */
+static void test_what_came_behind_a_record_that_was_left_is_read(void **state)
+{
+	char got[16];
+	size_t n = 3;
+
+	(void)state;
+	open_both(0);
+	assert_int_equal(transport_write(&client, "abc", 3), 3);
+	assert_int_equal(transport_write(&client, "def", 3), 3);
+	assert_int_equal(loop_turn(&loop, 0), 0);
+	assert_int_equal(transport_read(&server, got, 3), 3);
+	assert_true(server.readable);
+	assert_int_equal(transport_write(&client, "ghi", 3), 3);
+	assert_int_equal(loop_turn(&loop, 0), 0); /* its edge: there is no other one */
+	while (server.readable) {
+		const ssize_t r = transport_read(&server, got + n, sizeof(got) - n);
+		n += r > 0 ? (size_t)r : 0;
+	}
+	assert_int_equal(n, 9);
+	assert_memory_equal(got, "abcdefghi", 9);
+}
+
 /* Where the kernel encrypts, writing waits for room alone: a peer that says something has taken nothing by that. */
 static void test_bytes_are_no_room_where_the_kernel_encrypts(void **state)
 {
@@ -491,6 +514,7 @@ int main(void)
 		T(test_ends),
 		T(test_an_end_behind_a_full_socket),
 		T(test_records_that_the_kernel_decrypts),
+		T(test_what_came_behind_a_record_that_was_left_is_read),
 		T(test_bytes_are_no_room_where_the_kernel_encrypts),
 		T(test_bytes_before_a_break_are_delivered_first),
 		T(test_garbage_and_plain_http),
