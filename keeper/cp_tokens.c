@@ -255,7 +255,8 @@ void cp_tokens_look(struct cp_tokens *all)
 
 /* --- life ------------------------------------------------------------------------------------------------------- */
 
-/* What an earlier keeper of this generation left there is taken over, until there is a new one. */
+/* What an earlier keeper of this generation left there, or the generation before gave to this one, is taken over, until there is a
+ * new one. */
 static void token_init(struct cp_token *t, struct cp_tokens *all, unsigned index, const struct lookup_tuning *tuning)
 {
 	const struct conf_proxy *p = all->h->conf->proxy[index];

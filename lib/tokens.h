@@ -1,5 +1,5 @@
 /* The token for a connectivity proxy, from the keeper that fetches it to the processes that show it: one entry in shared
- * memory per proxy and generation.  The keeper writes it; others tell it which one was refused. */
+ * memory per proxy and generation.  The keeper writes it, before its birth the master; others tell it which one was refused. */
 #ifndef TOKENS_H
 #define TOKENS_H
 
@@ -38,7 +38,7 @@ struct token_entry {
 /* What may be in a token: RFC 6750's b64token, 1 to TOKEN_MAX characters. */
 bool token_is_ok(struct strview s);
 
-/* The keeper's side: replaces the entry.  One writer. */
+/* The writer's side: replaces the entry.  One at a time. */
 void token_publish(struct token_entry *e, const struct token *t);
 /* A reader's side: a consistent copy with n clamped and error terminated.  0; -EAGAIN: the writer is busy or died in the
  * middle: take it for PENDING. */

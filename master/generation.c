@@ -53,8 +53,6 @@ struct generation *generation_new(const struct generation_plan *plan, struct err
 
 void generation_start(struct generation *g)
 {
-	names_reset(g->shm, g->index);
-	token_reset(g->shm->token[g->index], SHM_TOKENS);
 	g->phase = GENERATION_STARTING;
 	g->born_ms = clock_now_ms();
 	slot_feed(&g->keeper.slot, SLOT_SPAWN);

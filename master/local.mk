@@ -13,6 +13,7 @@ master_librrmaster_a_SOURCES = \
 	master/control_json.c master/control_json.h \
 	master/control_socket.c master/control_socket.h \
 	master/generation.c master/generation.h \
+	master/inherit.c master/inherit.h \
 	master/listeners.c master/listeners.h \
 	master/master.c master/master.h master/master_impl.h \
 	master/notify.c \

@@ -10,6 +10,7 @@
 #include "child.h"
 #include "clock.h"
 #include "exitcode.h"
+#include "inherit.h"
 #include "log.h"
 #include "master_impl.h"
 #include "user.h"
@@ -204,6 +205,8 @@ int master_bear(struct master *m, struct conf *c, struct generation **ret, struc
 		listeners_close(&plan.admin);
 		return reterr->code ? reterr->code : -ENOMEM;
 	}
+	inherit(m->shm, (struct estate){ g->conf, g->index },
+	        m->current ? (struct estate){ m->current->conf, m->current->index } : (struct estate){ .conf = NULL }, clock_now_ms());
 	*ret = m->generation[index] = g;
 	return 0;
 }

@@ -265,6 +265,16 @@ def test_token_service_that_is_down_for_a_while(start, standin, uaa):
     relay.wait_log("there is a token for the connectivity proxy again")
 
 
+def test_a_token_is_used_after_a_reload_though_none_can_be_fetched(start, standin, uaa):
+    relay = start()
+    assert ping(relay).status == 200
+    uaa.fail(503, count=1000)
+    assert relay.regctl("reload").returncode == 0
+    assert ping(relay).status == 200
+    assert len(set(shown(standin))) == 1
+    relay.wait_log("no new token for the connectivity proxy, the old one is valid: .*answers 503")
+
+
 def test_requests_wait_for_the_first_token(start, standin, uaa):
     uaa.set(hold=True)
     relay = start()
