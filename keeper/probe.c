@@ -15,14 +15,16 @@
 #include "upstream.h"
 
 #define BODY_MAX (64u * 1024) /* of an answer: beyond it the connection is not worth keeping */
+#define BODY_MS  5000         /* nor if it takes longer than that behind the head */
 
 enum outcome { OUTCOME_NONE, OUTCOME_GOOD, OUTCOME_BAD };
 
 struct probe {
 	struct probes *all;
 	const struct conf_proxy *proxy;
-	struct timer due;
+	struct timer due;      /* the next one; while a body comes, the end of waiting for it */
 	struct source *source; /* NULL = none runs */
+	bool answered;         /* its head has come */
 	unsigned turn;         /* index of the registry asked last */
 	char id[32];           /* of the exchange */
 };
@@ -88,6 +90,11 @@ static bool body_done(struct source *s)
 	return true;
 }
 
+static void on_late(struct timer *t)
+{
+	end(container_of(t, struct probe, due));
+}
+
 static void on_source(struct source *s)
 {
 	struct probe *p = s->owner;
@@ -99,6 +106,9 @@ static void on_source(struct source *s)
 		break;
 	case SOURCE_HEAD:
 		settle(p, NULL);
+		if (!p->answered)
+			loop_timer_in(p->all->loop, &p->due, BODY_MS, on_late);
+		p->answered = true;
 		if (!body_done(s))
 			return;
 		break;
@@ -135,6 +145,7 @@ static void ask(struct probe *p)
 		.id = sv_str(p->id),
 		.urgent = true,
 	};
+	p->answered = false;
 	p->source = fetch_start(p->all->upstream, &rq, on_source, &e);
 	if (p->source)
 		p->source->owner = p;

@@ -1,5 +1,6 @@
 """The keeper asks an upstream that nobody uses, and what it finds shows before a pull needs it."""
 import re
+import threading
 
 import pytest
 from tools import census, rawhttp
@@ -66,6 +67,22 @@ def test_what_a_probe_sends(start_relay, origin):
     assert relay.stat("regrelay_upstream_reused_total") >= 1, "the connection is kept between two probes"
     assert relay.stat("regrelay_http_requests_total") == 0, "no client asked"
     assert not [line for line in relay.lines() if line.get("route")], "no access line"
+
+
+def test_a_body_that_trickles_does_not_end_the_asking(start_relay, origin):
+    over = threading.Event()
+
+    def trickle(request, send):
+        send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n")
+        while not over.wait(0.1):
+            send(b" ")
+        return "close"
+    origin.route("/v2/", trickle)
+    start_relay(proxy=origin.address, settings=OFTEN)
+    try:
+        wait_until(lambda: len(origin.requests) >= 2, 20, "the next probe")
+    finally:
+        over.set()
 
 
 def test_traffic_makes_probes_needless(start_relay, origin):
