@@ -97,11 +97,11 @@ static void look_at_files(struct master *m)
 	char conf[sizeof(w->tried.conf)], files[sizeof(w->tried.files)];
 	struct err why;
 
-	if (conf_file_hash(m->conf->path, conf, &why) < 0) { /* a mount that is made anew, perhaps: the file comes behind the swap */
-		look_in(w, RETRY_MS);
+	if (conf_file_hash(m->conf->path, conf, &why) < 0 || conf_files_hash(m->conf, files, &why) < 0) {
+		look_in(w, RETRY_MS); /* a mount that is made anew, perhaps: the file comes behind the swap */
 		return;
 	}
-	if (conf_files_hash(m->conf, files, &why) < 0 || (!is_news(m, conf, files) && !is_mended(m)))
+	if (!is_news(m, conf, files) && !is_mended(m))
 		return;
 	log_notice("%s on disk: reloading", strcmp(conf, m->conf->hash) != 0 ? "the configuration was replaced"
 	                                                                     : "a file that the configuration names was replaced");
