@@ -146,7 +146,10 @@ class Process:
     def wait_line(self, pattern, timeout=20):
         """Waits for a log line that matches the regular expression; returns the match."""
         wanted = re.compile(pattern, re.MULTILINE)
-        return self._wait(lambda: wanted.search("".join(f"{line}\n" for line in whole_lines(self.text()))), timeout, f"a log line like {pattern!r}")
+
+        def look():
+            return wanted.search("".join(f"{line}\n" for line in whole_lines(self.text())))
+        return self._wait(look, timeout, f"a log line like {pattern!r}")
 
     def wait_path(self, path, timeout=20):
         """Waits until a path (a socket, a pid file) exists."""
